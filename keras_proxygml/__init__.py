@@ -1,0 +1,24 @@
+"""Metric learning for Keras 3 with ProxyGML."""
+
+from keras_proxygml import callbacks as callbacks
+from keras_proxygml import datasets as datasets
+from keras_proxygml import graph as graph
+from keras_proxygml import layers as layers
+from keras_proxygml import losses as losses
+from keras_proxygml import metrics as metrics
+from keras_proxygml import models as models
+from keras_proxygml import optimizers as optimizers
+from keras_proxygml import regularizers as regularizers
+from keras_proxygml import visualization as visualization
+from keras_proxygml.callbacks import RetrievalEvaluation as RetrievalEvaluation
+from keras_proxygml.layers import ProxyGML as ProxyGML
+from keras_proxygml.layers import ProxySimilarity as ProxySimilarity
+from keras_proxygml.losses import ProxyGMLLoss as ProxyGMLLoss
+from keras_proxygml.losses import proxy_gml as proxy_gml
+from keras_proxygml.metrics import clustering_metrics as clustering_metrics
+from keras_proxygml.metrics import retrieval_metrics as retrieval_metrics
+from keras_proxygml.models import embedder_of as embedder_of
+from keras_proxygml.optimizers import ProxyAdam as ProxyAdam
+from keras_proxygml.regularizers import ProxySeparation as ProxySeparation
+
+__version__ = "0.1.0"

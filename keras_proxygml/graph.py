@@ -1,0 +1,140 @@
+"""The ProxyGML method: four pure functions, in pipeline order.
+
+    similarity_graph → knn_subgraph → reverse_label_propagation → masked_softmax_loss
+
+Axes: B samples of a batch, C classes, N proxies per class, D embedding size. A proxy's class is
+its place on the axis C, so no label matrix is ever built.
+
+Source: Zhu, Yang, Deng, Liu, "Fewer is More: A Deep Graph Metric Learning Perspective Using Fewer
+Proxies", NeurIPS 2020, arXiv 2010.13636; `loss/ProxyGML.py` of its official code.
+"""
+
+import numpy as np
+from keras import ops
+
+# A score that weighs nothing in a softmax, yet is finite: 0 · -inf would be NaN in a gradient.
+_UNREACHED = -1e30
+
+
+def widen(tensor):
+    """Casts half-precision floats to float32 and leaves wider ones as they are."""
+    return ops.cast(tensor, "float64" if tensor.dtype == "float64" else "float32")
+
+
+def unit(vectors):
+    """Scales vectors to length 1 over their last axis, in float32 or wider.
+
+    Vectors shorter than 1e-12 are left as they are: zero stays zero, with a finite gradient.
+
+    Args:
+        vectors: Any floats. `[..., D]`.
+
+    Returns:
+        `[..., D]`, float32, or float64 where `vectors` are.
+    """
+    vectors = widen(vectors)
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)  # [..., 1]
+    return vectors * ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
+
+
+def similarity_graph(embeddings, proxies):
+    """Connects every sample to every proxy by their cosine.
+
+    Args:
+        embeddings: Vectors of any length. `[B, D]`, floats.
+        proxies: Vectors of any length. `[C, N, D]`, floats.
+
+    Returns:
+        Cosines. `[B, C, N]`, in the dtype of `embeddings`: lengths are taken in float32 or wider,
+        only the product runs in half precision where the embeddings do.
+
+    Reference:
+        Zhu et al., 2020, section 3.2, "constructing directed similarity graph".
+    """
+    # A sample's cosines do not depend on its length, nor does the gradient of this division by a
+    # constant: it only keeps the squares of very long and very short embeddings in range.
+    largest = ops.stop_gradient(ops.max(ops.abs(widen(embeddings)), axis=-1, keepdims=True))
+    rescaled = widen(embeddings) / ops.where(largest > 1e-30, largest, 1.0)
+    num_classes, num_proxies, size = proxies.shape
+    flat_proxies = ops.reshape(ops.cast(unit(proxies), embeddings.dtype), (-1, size))
+    samples = ops.cast(unit(rescaled), embeddings.dtype)
+    cosines = ops.matmul(samples, ops.transpose(flat_proxies))  # [B, C·N]
+    return ops.reshape(cosines, (-1, num_classes, num_proxies))
+
+
+def knn_subgraph(similarities, labels, k):
+    """Selects each sample's k most similar proxies, its own class's always among them.
+
+    Exactly k are selected, ties included: among equals, which of them is the platform's choice.
+
+    Args:
+        similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
+        labels: Class of each sample. `[B]`, integers in `[0, C)`.
+        k: How many proxies each sample keeps. Must exceed N.
+
+    Returns:
+        Whether a proxy belongs to the sample's subgraph. `[B, C, N]`, bool, k true a row.
+
+    Raises:
+        ValueError: If k does not exceed N, or is larger than C·N.
+
+    Reference:
+        Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
+    """
+    _, num_classes, num_proxies = similarities.shape
+    total = num_classes * num_proxies
+    if not num_proxies < k <= total:
+        raise ValueError(
+            f"k={k} of {total} proxies ({num_classes} classes of {num_proxies}) is not possible. "
+            f"Allowed is {num_proxies} < k ≤ {total}: at k ≤ {num_proxies} a sample keeps the "
+            f"proxies of its own class alone and nothing is learned. Choose another k."
+        )
+    # [B, C, 1]; the paper adds 1 to the own class's similarities, its code 1000: infinity ranks
+    # the same and rounds nothing.
+    own_class = ops.equal(labels[:, None, None], ops.arange(num_classes)[:, None])
+    ranked = ops.where(own_class, np.inf, ops.stop_gradient(similarities))
+    columns = ops.top_k(ops.reshape(ranked, (-1, total)), k, sorted=False)[1]  # [B, k]
+    batch = ops.shape(similarities)[0]
+    rows = ops.broadcast_to(ops.arange(batch, dtype=columns.dtype)[:, None], (batch, k))
+    chosen = ops.reshape(ops.stack([rows, columns], axis=-1), (-1, 2))  # [B·k, 2]
+    counts = ops.scatter(chosen, ops.ones((batch * k,), dtype="int32"), (batch, total))
+    return ops.reshape(ops.cast(counts, "bool"), (-1, num_classes, num_proxies))
+
+
+def reverse_label_propagation(similarities, subgraph):
+    """Sums the similarities a sample keeps, class by class.
+
+    Args:
+        similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
+        subgraph: Whether a proxy is kept. `[B, C, N]`, bool.
+
+    Returns:
+        Scores `[B, C]` in the dtype of `similarities`, and whether a class was reached by at
+        least one kept proxy `[B, C]`, bool.
+
+    Reference:
+        Zhu et al., 2020, section 3.3, "reverse label propagation".
+    """
+    kept = ops.where(subgraph, similarities, ops.zeros((), dtype=similarities.dtype))
+    return ops.sum(kept, axis=-1), ops.any(subgraph, axis=-1)
+
+
+def masked_softmax_loss(scores, reached, labels):
+    """Cross-entropy of a softmax over the reached classes against the true class.
+
+    Args:
+        scores: Score of each class. `[B, C]`, float32 or float64.
+        reached: Whether a class takes part. `[B, C]`, bool; the true class must.
+        labels: Class of each sample. `[B]`, integers in `[0, C)`.
+
+    Returns:
+        Loss of each sample. `[B]`, in the dtype of `scores`. A label outside `[0, C)` gives NaN
+        where the platform does not raise by itself (TensorFlow on a CPU and PyTorch do).
+
+    Reference:
+        Zhu et al., 2020, section 3.3, "masked softmax".
+    """
+    logits = ops.where(reached, scores, _UNREACHED)
+    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+    in_range = ops.logical_and(labels >= 0, labels < scores.shape[-1])
+    return ops.where(in_range, losses, np.nan)

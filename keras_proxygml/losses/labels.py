@@ -1,0 +1,58 @@
+"""Checks of the labels that every loss takes."""
+
+from keras import ops
+
+
+def check_integers(labels):
+    """Raises if labels are not class indices; before Keras casts them, while one can tell.
+
+    Args:
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers.
+
+    Raises:
+        ValueError: If the labels are floats, strings or one-hot rows.
+    """
+    dtype = getattr(labels, "dtype", None)
+    if dtype is None:
+        labels = ops.convert_to_numpy(labels)
+        dtype = labels.dtype
+    dtype = getattr(dtype, "name", str(dtype)).removeprefix("torch.")
+    if "int" not in dtype:
+        raise ValueError(
+            f"Labels of dtype {dtype} came, allowed are integers from 0 to the number of classes "
+            f"minus 1. Cast whole numbers with labels.astype('int32'); turn names into numbers "
+            f"with numpy.unique(names, return_inverse=True)."
+        )
+    shape = tuple(labels.shape)
+    if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
+        raise ValueError(
+            f"Labels of shape {shape} came, allowed are [B] and [B, 1]: one class index a "
+            f"sample. Turn one-hot rows into indices with labels.argmax(axis=-1)."
+        )
+
+
+def check_range(labels, num_classes):
+    """Raises if a label is no class, where the labels' values can be read.
+
+    Inside a compiled graph they can't: there the loss itself is NaN, or the platform raises.
+
+    Args:
+        labels: Class of each sample. `[B]`, integers.
+        num_classes: C, how many classes there are.
+
+    Raises:
+        ValueError: If a label is below 0 or not below `num_classes`.
+    """
+    out_of_range = ops.logical_or(labels < 0, labels >= num_classes)
+    try:
+        none_wrong = not bool(ops.any(out_of_range))
+    except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
+        return
+    if none_wrong:
+        return
+    wrong = ops.convert_to_numpy(labels)[ops.convert_to_numpy(out_of_range)]
+    raise ValueError(
+        f"Label {wrong[0]} came ({len(wrong)} of {len(labels)} labels are out of range), allowed "
+        f"are 0 to {num_classes - 1}. Renumber the labels from 0, or give the proxy layer as many "
+        f"num_classes as there are."
+    )

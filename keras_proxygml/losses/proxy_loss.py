@@ -1,0 +1,61 @@
+"""What every loss on proxy similarities shares."""
+
+import keras
+from keras import ops
+
+from keras_proxygml.losses.labels import check_integers
+
+
+class ProxyLoss(keras.losses.Loss):
+    """A loss of labels `[B]` or `[B, 1]` and similarities `[B, C, N]`.
+
+    A subclass defines `per_sample`. It holds no weights: those are the proxy layer's.
+
+    Args:
+        reduction: As in `keras.losses.Loss`.
+        name: Name of the loss.
+        dtype: float32 (the default) or float64, whatever the dtype policy: labels pass through
+            this dtype, and half precision would round them.
+
+    Raises:
+        ValueError: If `dtype` is a half-precision one, labels are not integers `[B]` or `[B, 1]`,
+            or similarities are not `[B, C, N]`.
+    """
+
+    def __init__(self, *, reduction="sum_over_batch_size", name=None, dtype=None):
+        if dtype is None:
+            dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if self.dtype not in ("float32", "float64"):
+            raise ValueError(
+                f"dtype={self.dtype!r} would round labels (bfloat16 turns 257 into 256). Allowed "
+                f"are 'float32' and 'float64'. Leave dtype out: a mixed-precision model needs no "
+                f"other."
+            )
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        check_integers(y_true)
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        if len(y_pred.shape) != 3:
+            raise ValueError(
+                f"Similarities of shape {tuple(y_pred.shape)} came, allowed is [B, C, N]. End the "
+                f"model in a proxy layer such as keras_proxygml.ProxyGML(num_classes)."
+            )
+        return self.per_sample(ops.cast(ops.reshape(y_true, (-1,)), "int32"), y_pred)
+
+    def per_sample(self, labels, similarities):
+        """The loss of each sample.
+
+        Args:
+            labels: Class of each sample. `[B]`, int32.
+            similarities: Cosines of samples and proxies. `[B, C, N]`, in the loss's dtype.
+
+        Returns:
+            `[B]`, in the loss's dtype.
+        """
+        raise NotImplementedError
+
+    def get_config(self):
+        return {**super().get_config(), "dtype": self.dtype}

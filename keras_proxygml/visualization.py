@@ -1,0 +1,103 @@
+"""Pictures of training and of what an embedder finds."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+RIGHT, WRONG = "#2a9d4e", "#d1343a"
+
+
+def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0):
+    """Draws queries, each with its nearest neighbours framed green (its class) or red (not).
+
+    Args:
+        images: `[M, height, width, channels]`, uint8, or floats from 0 to 1; one channel is grey,
+            three are RGB.
+        embeddings: Vectors of the images, compared by cosine. `[M, D]`.
+        labels: Class of each image. `[M]`, integers.
+        queries: How many random images to query, or their indices.
+        neighbors: How many neighbours to show of each.
+        seed: Seed of the random queries.
+
+    Returns:
+        A `matplotlib.figure.Figure`: `figure.savefig("neighbors.png")`.
+
+    Raises:
+        ValueError: If images, embeddings and labels are not equally many, or fewer than the
+            neighbours asked for.
+    """
+    labels, embeddings = np.asarray(labels).reshape(-1), np.asarray(embeddings, "float32")
+    if not len(images) == len(embeddings) == len(labels) or len(images) <= neighbors:
+        raise ValueError(
+            f"{len(images)} images, {len(embeddings)} embeddings and {len(labels)} labels came, "
+            f"allowed are equally many, more than the {neighbors} neighbours to show."
+        )
+    if np.ndim(queries) == 0:
+        queries = np.random.default_rng(seed).choice(len(images), queries, replace=False)
+    units = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    figure = Figure(figsize=(neighbors + 1.4, len(queries) + 0.3), layout="constrained")
+    grid = figure.subplots(len(queries), neighbors + 1, squeeze=False)
+    for row, query in zip(grid, queries, strict=True):
+        similarities = units @ units[query]
+        similarities[query] = -np.inf
+        nearest = np.argsort(-similarities, kind="stable")[:neighbors]
+        _draw(row[0], images[query], "black")
+        for axes, found in zip(row[1:], nearest, strict=True):
+            _draw(axes, images[found], RIGHT if labels[found] == labels[query] else WRONG)
+    grid[0, 0].set_title("query", fontsize=9)
+    grid[0, 1].set_title("nearest →", fontsize=9)
+    return figure
+
+
+def plot_history(history, metrics=("val_recall@1", "val_map@r", "val_nmi"), baseline=None):
+    """Draws the loss and retrieval metrics over the epochs.
+
+    Args:
+        history: A `keras.callbacks.History`, as `fit` returns it, or its dict.
+        metrics: Names in the history to draw beside the loss.
+        baseline: Metrics before training, such as `RetrievalEvaluation.baseline`, drawn as
+            epoch 0; or `None`.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If none of the metrics is in the history.
+    """
+    history = getattr(history, "history", history)
+    drawn = [name for name in metrics if name in history]
+    if not drawn:
+        raise ValueError(
+            f"None of {tuple(metrics)} is in the history, which has {tuple(history)}. Name "
+            f"metrics of the history, or train with RetrievalEvaluation among the callbacks."
+        )
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    loss_axes, metric_axes = figure.subplots(1, 2)
+    loss_axes.plot(range(1, len(history["loss"]) + 1), history["loss"], marker="o", color="black")
+    loss_axes.set(xlabel="epoch", title="training loss")
+    for name in drawn:
+        values, total = history[name], len(history["loss"])
+        every = total // len(values)  # RetrievalEvaluation may run every few epochs
+        epochs = list(range(every, total + 1, every))[: len(values)]
+        before = (baseline or {}).get(name.removeprefix("val_"))
+        if before is not None:
+            epochs, values = [0, *epochs], [before, *values]
+        metric_axes.plot(epochs, values, marker="o", label=name.removeprefix("val_"))
+    metric_axes.set(xlabel="epoch", title="retrieval of unseen classes", ylim=(0, 1))
+    metric_axes.legend()
+    for axes in (loss_axes, metric_axes):
+        axes.grid(alpha=0.3)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def _draw(axes, image, color):
+    image = np.asarray(image)
+    grey = image.shape[-1] == 1
+    top = 255 if image.dtype == np.uint8 else 1.0
+    if grey:
+        axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=top)
+    else:
+        axes.imshow(image)
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(color=color, linewidth=3)

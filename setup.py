@@ -1,0 +1,4 @@
+# For tools that look for this file; everything is in pyproject.toml.
+from setuptools import setup
+
+setup()

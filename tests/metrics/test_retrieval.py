@@ -1,0 +1,149 @@
+import json
+import pathlib
+
+import hypothesis
+import numpy as np
+import pytest
+import retrieval_oracle as oracle
+from hypothesis import strategies as st
+
+from keras_proxygml.metrics.retrieval import query_results, retrieval_metrics
+
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "peers_public.npz"
+
+K = (1, 2, 4, 8)
+
+
+@st.composite
+def labelled_sets(draw, classes=st.integers(0, 4), dims=3):
+    """Vectors of few distinct directions, so ties abound; classes ragged, some of one member."""
+    labels = draw(st.lists(classes, min_size=2, max_size=24))
+    coordinate = st.integers(-2, 2)
+    vector = st.lists(coordinate, min_size=dims, max_size=dims)
+    vectors = draw(st.lists(vector, min_size=len(labels), max_size=len(labels)))
+    return np.array(vectors, "float32"), np.array(labels)
+
+
+def clusters(items, classes, dims, noise=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, items)
+    centres = rng.normal(size=(classes, dims))
+    vectors = centres[labels] + noise * rng.normal(size=(items, dims))
+    return vectors.astype("float32"), labels
+
+
+@hypothesis.given(labelled_sets())
+def test_equals_oracle(data):
+    vectors, labels = data
+    hypothesis.assume(len(set(labels)) < len(labels))
+    expected = oracle.metrics(vectors, labels, K)
+    assert retrieval_metrics(vectors, labels, k=K) == pytest.approx(expected, abs=1e-12)
+
+
+@hypothesis.given(labelled_sets(), labelled_sets())
+def test_separate_gallery_equals_oracle(queries, gallery):
+    hypothesis.assume(set(queries[1]) & set(gallery[1]))
+    expected = oracle.metrics(*queries, K, *gallery)
+    found = retrieval_metrics(*queries, k=K, gallery=gallery[0], gallery_labels=gallery[1])
+    assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("case", ["balanced", "ragged"])
+def test_equals_pytorch_metric_learning(case):
+    with np.load(GOLDEN) as golden:
+        vectors, labels, values = (
+            golden[f"metrics_{case}/{name}"] for name in ("embeddings", "labels", "values")
+        )
+    values = json.loads(str(values))
+    ours = {
+        "mean_average_precision_at_r": "map@r",
+        "mean_reciprocal_rank": "mrr",
+        "precision_at_1": "recall@1",
+        "r_precision": "r_precision",
+    }
+    expected = {ours.get(name, name.replace("_at_", "@")): value for name, value in values.items()}
+    found = retrieval_metrics(vectors, labels, k=(1, 2, 4, 8, 10, 100))
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("dims", [1, 3, 7, 64, 129])
+def test_collapsed_embedder_scores_zero(dims):
+    # All similarities tie, and a tie comes before the own class: with 40 items of 4 classes the
+    # first match of every query is behind all 30 others.
+    vector = np.random.default_rng(dims).normal(size=dims).astype("float32")
+    labels = np.arange(40) % 4
+    found = retrieval_metrics(np.tile(vector, (40, 1)), labels, k=(1, 10, 30, 31))
+    assert found["recall@1"] == found["recall@30"] == found["map@r"] == found["r_precision"] == 0
+    assert found["recall@31"] == 1
+    assert found["mrr"] == pytest.approx(1 / 31)
+
+
+def test_zero_vectors_tie_with_right_angles():
+    vectors = [[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]
+    # Query 0 and query 1 see each other at similarity 0, as they see item 2: rank 2.
+    results = query_results(vectors, [0, 0, 1])
+    assert results.first_rank.tolist() == [2, 2, 0]
+
+
+def test_order_of_rows_changes_no_digit():
+    vectors, labels = clusters(300, 40, 16)
+    order = np.random.default_rng(1).permutation(300)
+    expected = retrieval_metrics(vectors, labels, k=K)
+    assert 0.2 < expected["recall@1"] < 0.95
+    assert retrieval_metrics(vectors[order], labels[order], k=K) == expected
+
+
+def test_length_of_vectors_changes_nothing():
+    vectors, labels = clusters(200, 20, 8)
+    scale = 2.0 ** np.random.default_rng(2).integers(-400, 400, (200, 1))
+    found = retrieval_metrics(vectors * scale, labels)
+    assert found == retrieval_metrics(vectors, labels)
+
+
+def test_query_without_match_is_a_miss_and_is_counted():
+    vectors = [[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]
+    found = retrieval_metrics(vectors, np.array([[5], [5], [9]]), k=1)
+    assert found == {
+        "recall@1": 2 / 3,
+        "map@r": 1.0,
+        "r_precision": 1.0,
+        "mrr": 2 / 3,
+        "queries_without_match": 1,
+    }
+    assert [type(value) for value in found.values()] == [float] * 4 + [int]
+
+
+def test_k_beyond_the_gallery():
+    vectors, labels = clusters(20, 2, 4)
+    assert retrieval_metrics(vectors, labels, k=[1000])["recall@1000"] == 1.0
+
+
+PAIR = np.eye(4, 3, dtype="float32"), np.array([0, 0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ((np.ones(4), PAIR[1]), {}, r"embeddings has shape \(4,\), but must be \[N, D\]"),
+        ((np.ones((0, 3)), np.ones(0, int)), {}, "at least one item"),
+        ((np.full((4, 3), "x"), PAIR[1]), {}, "must be real numbers"),
+        (([[1.0], [np.nan], [np.inf], [0.0]], PAIR[1]), {}, "2 of 4 rows .* index 1"),
+        ((PAIR[0], PAIR[1] * 1.0), {}, "labels has .* dtype float64"),
+        ((PAIR[0], np.eye(4, dtype=int)), {}, "not one-hot rows"),
+        ((PAIR[0], PAIR[1][:3]), {}, "embeddings has 4 items, labels 3"),
+        ((PAIR[0], np.arange(4)), {}, "None of the 4 classes has two members"),
+        (PAIR, {"gallery": PAIR[0]}, "gallery came without gallery_labels"),
+        (PAIR, {"gallery_labels": PAIR[1]}, "gallery_labels came without gallery"),
+        (PAIR, {"gallery": PAIR[0], "gallery_labels": PAIR[1] + 2}, "None of the 2 classes of"),
+        (PAIR, {"gallery": PAIR[0][:, :2], "gallery_labels": PAIR[1]}, "3 numbers each, gallery 2"),
+        (PAIR, {"gallery": PAIR[0], "gallery_labels": [0, 1]}, "gallery_labels 2"),
+        (PAIR, {"gallery": np.ones(3), "gallery_labels": [0]}, "gallery has shape"),
+        (PAIR, {"k": ()}, r"k=\(\)"),
+        (PAIR, {"k": (1, 0)}, r"k=\(1, 0\)"),
+        (PAIR, {"k": 1.5}, "k=1.5"),
+        (PAIR, {"k": (1, 2.0)}, "positive integers"),
+    ],
+)
+def test_errors_say_what_came(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        retrieval_metrics(*arguments, **options)
