@@ -9,6 +9,7 @@ Source: Zhu, Yang, Deng, Liu, "Fewer is More: A Deep Graph Metric Learning Persp
 Proxies", NeurIPS 2020, arXiv 2010.13636; `loss/ProxyGML.py` of its official code.
 """
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -18,7 +19,8 @@ _UNREACHED = -1e30
 
 def widen(tensor):
     """Casts half-precision floats to float32 and leaves wider ones as they are."""
-    return ops.cast(tensor, "float64" if tensor.dtype == "float64" else "float32")
+    is_double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
+    return ops.cast(tensor, "float64" if is_double else "float32")
 
 
 def unit(vectors):

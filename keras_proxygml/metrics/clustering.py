@@ -3,7 +3,7 @@
 import faiss
 import numpy as np
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
+from sklearn.metrics.cluster import pair_confusion_matrix
 
 from keras_proxygml.metrics.ranking import unit_vectors
 from keras_proxygml.metrics.retrieval import _check_set as check_set
@@ -59,12 +59,6 @@ def _kmeans(vectors, num_clusters, seed, restarts):
 
 
 def _pairwise_f1(labels, clusters):
-    counts = contingency_matrix(labels, clusters, sparse=True).astype("float64")
-
-    def pairs(sizes):
-        return float(np.sum(sizes * (sizes - 1)) / 2)
-
-    shared = pairs(counts.data)
-    of_classes, of_clusters = pairs(counts.sum(axis=1)), pairs(counts.sum(axis=0))
-    # F1 = 2 · shared / (pairs in one cluster + pairs in one class)
-    return 2 * shared / (of_classes + of_clusters) if of_classes + of_clusters else 0.0
+    (_, false_pairs), (missed_pairs, true_pairs) = pair_confusion_matrix(labels, clusters)
+    found = 2 * true_pairs + false_pairs + missed_pairs
+    return float(2 * true_pairs / found) if found else 0.0

@@ -1,0 +1,122 @@
+"""ProxyGMLLoss as a Keras loss: reduction, dtypes, configuration, bad input."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_proxygml import ProxyGML, ProxyGMLLoss, proxy_gml
+
+
+@pytest.fixture
+def similarities():
+    return np.random.default_rng(0).uniform(-1, 1, (4, 5, 2)).astype("float32")
+
+
+LABELS = np.array([0, 3, 4, 1], "int32")
+
+
+def test_one_loss_per_sample_and_their_mean(similarities):
+    each = ProxyGMLLoss(0.5, reduction=None)(LABELS, similarities)
+    assert tuple(each.shape) == (4,)
+    mean = ProxyGMLLoss(0.5)(LABELS[:, None], similarities)
+    assert float(mean) == pytest.approx(float(ops.mean(each)), rel=1e-6)
+    weighted = ProxyGMLLoss(0.5)(LABELS, similarities, np.array([2.0, 0.0, 0.0, 2.0]))
+    each = ops.convert_to_numpy(each)
+    assert float(weighted) == pytest.approx((each[0] + each[3]) / 2, rel=1e-6)
+
+
+def test_scale_multiplies_the_scores(similarities):
+    scaled = ProxyGMLLoss(0.5, scale=3.0)(LABELS, similarities)
+    # The subgraph ranks alike whatever the factor, so this is the loss of similarities times 3.
+    assert float(scaled) == pytest.approx(float(ProxyGMLLoss(0.5)(LABELS, 3 * similarities)), 1e-6)
+    assert float(scaled) != pytest.approx(float(ProxyGMLLoss(0.5)(LABELS, similarities)), 1e-2)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_is_computed_in_float32_or_wider(similarities, dtype):
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless asked for")
+    narrow = ops.cast(similarities, dtype)
+    losses = proxy_gml(LABELS, narrow, 5)
+    expected = "float64" if dtype == "float64" else "float32"
+    assert keras.backend.standardize_dtype(losses.dtype) == expected
+    same = proxy_gml(LABELS, ops.cast(narrow, "float32"), 5)
+    np.testing.assert_allclose(ops.convert_to_numpy(losses), ops.convert_to_numpy(same), rtol=1e-5)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16", "mixed_bfloat16"])
+def test_labels_up_to_20000_are_not_rounded(policy):
+    keras.config.set_dtype_policy(policy)
+    labels = np.array([257, 2049, 19_999], "int32")
+    similarities = np.zeros((3, 20_000, 1), "float32")
+    similarities[np.arange(3), labels] = 1.0
+    losses = ProxyGMLLoss(2e-4, scale=30, reduction=None)(labels, similarities)  # k = 4
+    # Three unrelated proxies at 0 against the own one at 1.
+    np.testing.assert_allclose(ops.convert_to_numpy(losses), np.log1p(3 * np.exp(-30)), atol=1e-6)
+
+
+def test_half_precision_dtype_is_refused():
+    with pytest.raises(ValueError, match=r"dtype='bfloat16' would round labels"):
+        ProxyGMLLoss(dtype="bfloat16")
+
+
+def test_ratio_that_leaves_no_negative_is_refused():
+    similarities = np.zeros((1, 5, 12), "float32")
+    message = r"ratio=0.05 keeps k=3 of 60 proxies.*12 of one class.*Raise ratio above 0.2 "
+    with pytest.raises(ValueError, match=message):
+        ProxyGMLLoss(0.05)(LABELS[:1], similarities)
+    assert np.isfinite(float(ProxyGMLLoss(0.201)(LABELS[:1], similarities)))
+
+
+@pytest.mark.parametrize("ratio", [0, -0.1, 1.01, float("nan")])
+def test_ratio_outside_its_range(ratio):
+    with pytest.raises(ValueError, match=r"ratio=.* is not allowed.*above 0 and up to 1"):
+        ProxyGMLLoss(ratio)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS.astype("float32"), r"dtype float32 came, allowed are integers"),
+        (np.array(["a", "b", "c", "d"]), r"dtype .* came, allowed are integers.*numpy.unique"),
+        (np.eye(5, dtype="int32")[LABELS], r"shape \(4, 5\) came.*one-hot rows.*argmax"),
+        (np.array([0, 5, 1, 1]), r"Label 5 came \(1 of 4 .* allowed are 0 to 4"),
+        (np.array([0, -1, -100, 1]), r"Label -1 came \(2 of 4 .* allowed are 0 to 4"),
+    ],
+)
+def test_bad_labels(similarities, labels, message):
+    with pytest.raises(ValueError, match=message):
+        ProxyGMLLoss(0.5)(labels, similarities)
+    with pytest.raises(ValueError, match=message):
+        proxy_gml(labels, similarities, 5)
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 2, 1)])
+def test_similarities_of_another_rank(shape):
+    with pytest.raises(ValueError, match=r"Similarities of shape \(4, 5.*allowed is \[B, C, N\]"):
+        ProxyGMLLoss(0.5)(LABELS, np.zeros(shape, "float32"))
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("label", [-1, 5, -100])
+def test_label_out_of_range_in_fit_raises_or_gives_nan(label, jit_compile):
+    if keras.backend.backend() == "torch" and jit_compile:
+        pytest.skip("Keras does not compile fit on PyTorch")
+    model = keras.Sequential([keras.Input((3,)), ProxyGML(5, 2, proxies_regularizer=None)])
+    model.compile("sgd", ProxyGMLLoss(0.5), jit_compile=jit_compile)
+    data = np.ones((4, 3), "float32"), np.array([0, 1, label, 2], "int32")
+    if jit_compile:  # XLA cannot raise
+        assert np.isnan(model.fit(*data, verbose=0).history["loss"][0])
+    else:
+        with pytest.raises(Exception, match=rf"[Ll]abel (value of )?{label} .*(0 to 4|\[0, 5\))"):
+            model.fit(*data, verbose=0)
+
+
+def test_configuration_round_trip():
+    loss = ProxyGMLLoss(0.2, scale=4.0, reduction="sum", name="mine", dtype="float64")
+    twin = keras.losses.deserialize(keras.losses.serialize(loss))
+    assert isinstance(twin, ProxyGMLLoss)
+    assert twin.get_config() == loss.get_config()
+    expected = {"ratio": 0.2, "scale": 4.0, "reduction": "sum", "name": "mine", "dtype": "float64"}
+    assert loss.get_config() == expected
