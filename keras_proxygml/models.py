@@ -26,7 +26,7 @@ def embedder_of(model):
         found = ", ".join(head.name for head in heads) or "none"
         raise ValueError(
             f"{model.name} has {len(heads)} proxy layers ({found}), allowed is one. Make the "
-            f"embedder yourself: keras.Model(model.inputs, embeddings)."
+            f"embedder yourself: keras.Model(model.input, embeddings)."
         )
     if not getattr(model, "inputs", None):
         raise ValueError(
@@ -34,4 +34,6 @@ def embedder_of(model):
             f"functional or sequential model. Call the model on data, or keep the embedder as a "
             f"model of its own inside of yours."
         )
-    return keras.Model(model.inputs, heads[0].input, name=f"{model.name}_embedder")
+    # A sequential model has one input; a functional one may have a dict of them, which is kept.
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    return keras.Model(inputs, heads[0].input, name=f"{model.name}_embedder")

@@ -113,6 +113,19 @@ def test_label_out_of_range_in_fit_raises_or_gives_nan(label, jit_compile):
             model.fit(*data, verbose=0)
 
 
+@pytest.mark.tensorflow
+def test_fractional_labels_in_a_graph_are_no_class():
+    """Whole float64 numbers pass there, as Keras itself makes them under tf.distribute."""
+    import tensorflow as tf
+
+    loss = tf.function(ProxyGMLLoss(0.5), jit_compile=True)
+    similarities = tf.zeros((1, 5, 2))
+    assert np.isnan(loss(tf.constant([1.5], "float64"), similarities))
+    assert np.isfinite(loss(tf.constant([1.0], "float64"), similarities))
+    with pytest.raises(ValueError, match="dtype float32 came"):
+        loss(tf.constant([1.0], "float32"), similarities)
+
+
 def test_configuration_round_trip():
     loss = ProxyGMLLoss(0.2, scale=4.0, reduction="sum", name="mine", dtype="float64")
     twin = keras.losses.deserialize(keras.losses.serialize(loss))

@@ -17,7 +17,10 @@ def check_integers(labels):
         labels = ops.convert_to_numpy(labels)
         dtype = labels.dtype
     dtype = getattr(dtype, "name", str(dtype)).removeprefix("torch.")
-    if "int" not in dtype:
+    # Under tf.distribute Keras first shows the loss a symbolic batch averaged over the replicas, to
+    # learn its shapes: the labels are then float64, whatever the user gave.
+    may_be_averaged = dtype == "float64" and ops.is_tensor(labels) and not hasattr(labels, "numpy")
+    if "int" not in dtype and not may_be_averaged:
         raise ValueError(
             f"Labels of dtype {dtype} came, allowed are integers from 0 to the number of classes "
             f"minus 1. Cast whole numbers with labels.astype('int32'); turn names into numbers "

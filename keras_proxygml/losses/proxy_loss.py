@@ -43,7 +43,10 @@ class ProxyLoss(keras.losses.Loss):
                 f"Similarities of shape {tuple(y_pred.shape)} came, allowed is [B, C, N]. End the "
                 f"model in a proxy layer such as keras_proxygml.ProxyGML(num_classes)."
             )
-        return self.per_sample(ops.cast(ops.reshape(y_true, (-1,)), "int32"), y_pred)
+        labels = ops.reshape(y_true, (-1,))
+        # Fractions can get here only as symbolic float64; -1 is no class, so they do not pass.
+        labels = ops.where(ops.equal(labels, ops.floor(labels)), labels, -1.0)
+        return self.per_sample(ops.cast(labels, "int32"), y_pred)
 
     def per_sample(self, labels, similarities):
         """The loss of each sample.

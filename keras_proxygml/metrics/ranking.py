@@ -1,42 +1,76 @@
-"""Exact ranks of own-class items: the engine under the retrieval metrics."""
+"""Ranks of the own-class items of queries: exact, in threads, within a budget of memory."""
+
+import concurrent.futures
+import threading
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-# A unit vector on the grid of 2**-24 has products that are multiples of 2**-48 and partial sums
-# that stay near 1, so 53 bits hold every one of them: a float64 matrix product is exact, whatever
-# the order in which a BLAS adds. Hence equal vectors tie, and results depend on nothing but data.
-GRID = 2.0**24
-# Below every similarity; own-class items are set to it once they are read.
-OUTSIDE = -2.0
-
-
-def unit_vectors(embeddings):
-    """Scales vectors to unit length and rounds them to the grid of 2**-24.
-
-    Args:
-        embeddings: `[N, D]`, any real dtype. A zero vector stays zero.
-
-    Returns:
-        `[N, D]`, float32, which holds every point of the grid exactly.
-    """
-    x = np.ascontiguousarray(embeddings, "float64")
-    largest = np.abs(x).max(axis=1, keepdims=True, initial=0.0)
-    x = x / np.where(largest > 0, largest, 1.0)  # squares neither overflow nor vanish
-    length = np.sqrt((x * x).sum(axis=1, keepdims=True))
-    return (np.rint(x / np.where(length > 0, length, 1.0) * GRID) / GRID).astype("float32")
+from keras_proxygml.metrics.matches import Matches, set_keys
+from keras_proxygml.metrics.panels import Panels
+from keras_proxygml.metrics.plan import WIDTH, make_plan
+from keras_proxygml.metrics.progress import Progress
+from keras_proxygml.metrics.tiles import Tiles
+from keras_proxygml.metrics.vectors import UnitVectors
+from keras_proxygml.metrics.vectors import unit_vectors as unit_vectors  # for clustering.py
 
 
-def own_class_ranks(similarities, own):
-    """Ranks of one query's own-class items; an item of another class that ties comes first.
+def rank_matches(queries, items, counts, *, memory_budget, progress=False):
+    """Ranks each query's matches, the gallery items of its class.
 
     Args:
-        similarities: The query's similarity to each gallery item but itself. `[M]`.
-        own: Whether the item has the query's class. `[M]`, bool.
+        queries: Embeddings `[Q, D]` and classes `[Q]`.
+        items: The gallery's; None if the gallery is the queries, each without itself.
+        counts: How many matches each query has. `[Q]`.
+        memory_budget: Bytes to use at most, besides the arguments and a few numbers per item.
+        progress: Whether to say on stderr how far the search is and when it will end.
 
     Returns:
-        The ranks in rising order. `[R]`, integers from 1.
+        The `summary` of each query. `[3, Q]`.
     """
-    matches = np.sort(similarities[own])[::-1]
-    others = np.sort(similarities[~own])
-    ahead = len(others) - np.searchsorted(others, matches, side="left")
-    return np.arange(1, len(matches) + 1) + ahead
+    number = len((items or queries)[1])
+    plan = make_plan(counts, number, queries[0].shape[1], items is None, memory_budget)
+    rows = UnitVectors(*queries, plan.keep)
+    columns = rows if items is None else UnitVectors(*items, plan.keep)
+    counts = counts[rows.order]
+    found = np.full((3, len(counts)), np.nan)
+    found[0] = 0
+    # One thread of ours per core, each with a BLAS of one thread: counting then overlaps with
+    # multiplying, and no core waits.
+    with threadpool_limits(1, user_api="blas"):
+        tiles = Tiles(rows, columns, Matches(counts * (counts <= plan.most), plan.edge))
+        panels = Panels(rows, columns, np.flatnonzero(counts > plan.most), plan.height, WIDTH)
+        watch = Progress(tiles.work() + panels.work(), progress)
+        if tiles.work():
+            set_keys(tiles.matches, rows, columns, itself=items is None)
+            in_threads(tiles.give_up_early, tiles.blocks(), plan.threads)
+            in_threads(tiles.count, tiles.tasks(), plan.threads, watch)
+            for first in tiles.blocks():
+                tiles.summarize(first, found)
+        in_threads(lambda task: panels.rank(task, found), panels.tasks(), plan.threads, watch)
+    result = np.empty_like(found)
+    result[:, rows.order] = found
+    return result
+
+
+def in_threads(function, tasks, threads, watch=None):
+    """Calls a function with each task, in threads; what it returns is the work done."""
+    tasks, lock, stop = iter(tasks), threading.Lock(), threading.Event()
+
+    def work():
+        while not stop.is_set():
+            with lock:
+                task = next(tasks, None)
+            if task is None:
+                return
+            done = function(task)
+            if watch:
+                watch.step(done)
+
+    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(work) for _ in range(threads)]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            stop.set()  # an error in one thread, or an interrupt, ends the others too

@@ -1,0 +1,141 @@
+"""How sure a retrieval metric is: intervals, and whether one embedding beats another.
+
+Queries of one class stand or fall together, so whole classes are drawn, not queries. What is
+estimated is the mean over the classes of the world of which those of the data are a sample.
+"""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A metric on the data, and the ends of an interval for its true value."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """By how much the second embedding is better, the ends of an interval for the true difference,
+    and how often chance alone would make one as large, in either direction.
+    """
+
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+def confidence_intervals(results, *, k=(1, 2, 4, 8), confidence=0.95, resamples=2000, seed=0):
+    """Bootstrap intervals of every metric over classes, by percentiles.
+
+    Args:
+        results: A `QueryResults`.
+        k: The K of Recall@K.
+        confidence: How often such an interval should hold the true value. In (0, 1).
+        resamples: How many times to draw as many classes as there are, with replacement.
+        seed: Of the draws.
+
+    Returns:
+        A dict: name of the metric → `Interval`.
+
+    Raises:
+        ValueError: If an argument is out of range, or there are fewer than two classes.
+
+    Reference:
+        Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
+    """
+    names, sums, counts = _class_sums(results, k)
+    _check(len(sums), confidence, resamples)
+    draws = _bootstrap(sums, counts, resamples, seed)
+    low, high = _percentiles(draws, confidence)
+    value = sums.sum(axis=0) / counts.sum(axis=0)
+    ends = zip(value.tolist(), low.tolist(), high.tolist(), strict=True)
+    return {name: Interval(*interval) for name, interval in zip(names, ends, strict=True)}
+
+
+def compare(first, second, *, k=(1, 2, 4, 8), confidence=0.95, resamples=2000, seed=0):
+    """How much better a second embedding of the same data is, for every metric.
+
+    Both are compared on the same queries, so what makes a class hard for both cancels out. The
+    interval is that of a bootstrap over classes. The p-value is that of a randomisation test: if
+    the embeddings were equally good, they could be exchanged in any class.
+
+    Args:
+        first, second: `QueryResults` of the same queries and gallery, in the same order.
+        k, confidence, resamples, seed: As in `confidence_intervals`.
+
+    Returns:
+        A dict: name of the metric → `Comparison` of the second less the first.
+
+    Raises:
+        ValueError: If the queries differ, an argument is out of range, or there are fewer than two
+            classes.
+    """
+    if not (
+        np.array_equal(first.labels, second.labels)
+        and np.array_equal(first.matches, second.matches)
+    ):
+        raise ValueError(
+            f"The results are of {len(first.labels)} and {len(second.labels)} queries whose labels "
+            "or numbers of matches differ. Compare embeddings of the same data in the same order."
+        )
+    names, sums, counts = _class_sums(first, k)
+    sums = _class_sums(second, k)[1] - sums
+    _check(len(sums), confidence, resamples)
+    low, high = _percentiles(_bootstrap(sums, counts, resamples, seed), confidence)
+    value = sums.sum(axis=0) / counts.sum(axis=0)
+    p_value = _exchange(sums, resamples, seed)
+    rows = zip(*(x.tolist() for x in (value, low, high, p_value)), strict=True)
+    return {name: Comparison(*row) for name, row in zip(names, rows, strict=True)}
+
+
+def _class_sums(results, k):
+    """Names of the metrics, their sums per class and the counts of queries: `[C, metrics]`."""
+    sums = results.class_sums(k)
+    return list(sums), *(np.stack([pair[i] for pair in sums.values()], axis=1) for i in (0, 1))
+
+
+def _bootstrap(sums, counts, resamples, seed, numbers=2**22):
+    """The metrics on classes drawn with replacement. `[resamples, metrics]`."""
+    rng = np.random.default_rng(seed)
+    classes = len(sums)
+    draws = []
+    for times in _portions(resamples, max(1, numbers // classes)):
+        drawn = rng.multinomial(classes, np.full(classes, 1 / classes), size=times) * 1.0
+        with np.errstate(invalid="ignore"):  # a draw without any query of a metric
+            draws.append((drawn @ sums) / (drawn @ counts))
+    return np.concatenate(draws)
+
+
+def _exchange(sums, resamples, seed, numbers=2**22):
+    """How often exchanging the embeddings in random classes makes a difference as large."""
+    rng = np.random.default_rng(seed)
+    seen = np.abs(sums.sum(axis=0)) * (1 - 1e-12)  # sums in another order round differently
+    larger = np.zeros(sums.shape[1])
+    for times in _portions(resamples, max(1, numbers // len(sums))):
+        signs = rng.choice([-1.0, 1.0], size=(times, len(sums)))
+        larger += (np.abs(signs @ sums) >= seen).sum(axis=0)
+    return (larger + 1) / (resamples + 1)  # the data as they are count as one exchange
+
+
+def _portions(total, step):
+    return [min(step, total - i) for i in range(0, total, step)]
+
+
+def _percentiles(draws, confidence):
+    tail = 50 * (1 - confidence)
+    return np.nanpercentile(draws, [tail, 100 - tail], axis=0)
+
+
+def _check(classes, confidence, resamples):
+    if classes < 2:
+        raise ValueError("The queries have one class, but classes are what is drawn. Give two.")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence}, but must be between 0 and 1, as 0.95.")
+    if resamples < 1:
+        raise ValueError(f"resamples={resamples}, but must be at least 1; 2000 is usual.")

@@ -1,0 +1,155 @@
+"""The own-class items of queries, and how many items of other classes come before them."""
+
+import numpy as np
+
+from keras_proxygml.metrics.vectors import LEVEL
+
+# A key sorts the matches of a block of queries: by the query's place in the block, then from high
+# to low level. Levels lie within ±2**48 and a hair, so 50 bits hold one.
+_BITS = 50
+_MIDDLE = 1 << (_BITS - 1)
+
+
+def key(place, level):
+    """The key of a level for the query at a place of a block."""
+    return (place << _BITS) + (_MIDDLE - level)
+
+
+def level_of(keys):
+    """The level of a key."""
+    return _MIDDLE - (keys & ((1 << _BITS) - 1))
+
+
+class Matches:
+    """The matches of queries sorted by class: ragged arrays, the entries of one query in a row.
+
+    A query's matches are the gallery items of its class, the most similar first; R is their
+    number. A match is live while it may be among the R nearest. What else comes before a match
+    that is not live matters to no metric, save for the first match, whose rank is wanted anyhow.
+
+    Args:
+        counts: R of each query; 0 also for a query that is not to be counted here. `[Q]`.
+        block: Queries per block.
+
+    Attributes:
+        start: The entries of query q are `start[q]` to `start[q + 1]`. `[Q + 1]`.
+        keys: How similar each match is, as a key. `[entries]`, int64.
+        ahead: How many others are at least as similar as this match, but less similar than the
+            one before it. `[entries]`.
+        live: How many matches are live: the first so many. `[Q]`.
+    """
+
+    def __init__(self, counts, block):
+        self.block = block
+        self.start = np.concatenate([[0], np.cumsum(counts)])
+        self.keys = np.empty(self.start[-1], "int64")
+        self.ahead = np.zeros(self.start[-1], "int32")
+        self.live = np.array(counts)
+
+    def entries(self, first, last):
+        """Slice of the entries of a run of queries."""
+        return slice(self.start[first], self.start[last])
+
+    def add(self, first, last, ahead):
+        """Adds what a tile found ahead of the matches of a run of queries."""
+        self.ahead[self.entries(first, last)] += ahead.astype("int32")
+        self.give_up(first, last, self.total_ahead(first, last))
+
+    def total_ahead(self, first, last):
+        """How many others were found ahead of each match in all."""
+        start = self.start[first : last + 1] - self.start[first]
+        total = np.cumsum(self.ahead[self.entries(first, last)], dtype="int64")
+        before = np.concatenate([[0], total])[start[:-1]]
+        return total - np.repeat(before, np.diff(start))
+
+    def give_up(self, first, last, total):
+        """Ends the life of matches with too many ahead: the j-th of R can bear R - j."""
+        start = self.start[first : last + 1] - self.start[first]
+        bearable = np.repeat(start[1:], np.diff(start)) - np.arange(1, len(total) + 1)
+        alive = np.concatenate([[0], np.cumsum(total <= bearable)])
+        live = self.live[first:last]
+        np.minimum(live, alive[start[1:]] - alive[start[:-1]], out=live)
+
+
+def set_keys(matches, queries, items, itself):
+    """Computes how similar the matches are, exactly.
+
+    Args:
+        matches: The `Matches` of the queries.
+        queries, items: Their and the gallery's `UnitVectors`.
+        itself: Whether the gallery is the queries, so that a query does not match itself.
+    """
+    for rows, columns, offset in _own_classes(matches, queries, items, itself):
+        levels = _levels(queries, rows, items, columns)
+        if itself:
+            levels = _without_self(levels, offset)
+        levels = -np.sort(-levels, axis=-1)
+        entries = matches.start[rows][..., None] + np.arange(levels.shape[-1])
+        matches.keys[entries] = key((rows % matches.block)[..., None], levels)
+
+
+def _own_classes(matches, queries, items, itself, numbers=2**20):
+    """Places of queries `[G, r]` and of all items `[G, c]` of each one's class, G classes at once.
+
+    Classes of equal size go together, and about `numbers` numbers at a time. The third value says
+    how many queries of the classes came before.
+    """
+    counts = np.diff(matches.start)
+    first = np.flatnonzero(np.diff(queries.classes, prepend=queries.classes[0] - 1))
+    first = first[counts[first] > 0]
+    begins, ends = queries.members(queries.classes[first])
+    begin_items, _ = items.members(queries.classes[first])
+    shapes = np.stack([ends - begins, counts[first] + itself], axis=1)
+    for number, size in np.unique(shapes, axis=0):
+        same = np.flatnonzero((shapes == (number, size)).all(axis=1))
+        step = max(1, numbers // ((number + size) * queries.dims + number * size))
+        rows = max(1, min(number, numbers // (size + queries.dims)))
+        for i in range(0, len(same), step):
+            some = same[i : i + step, None]
+            for offset in range(0, number, rows):
+                places = np.arange(offset, min(offset + rows, number))
+                yield begins[some] + places, begin_items[some] + np.arange(size), offset
+
+
+def _levels(queries, rows, items, columns):
+    """Levels of queries at places `[G, r]` and items at `[G, c]`: `[G, r, c]`."""
+    left, right = (
+        vectors[places.ravel()].astype("float64").reshape(*places.shape, -1)
+        for vectors, places in ((queries, rows), (items, columns))
+    )
+    return (np.matmul(left, right.swapaxes(1, 2)) * LEVEL).astype("int64")
+
+
+def _without_self(levels, offset):
+    """Drops from each `[r, c]` the diagonal that starts at column offset: `[G, r, c - 1]`."""
+    _, rows, columns = levels.shape
+    others = np.arange(columns) != np.arange(offset, offset + rows)[:, None]
+    return levels[:, others].reshape(-1, rows, columns - 1)
+
+
+def summary(start, ahead, live):
+    """What the metrics need to know of each query.
+
+    Args:
+        start: Where each query's entries start, and the last end. `[Q + 1]`.
+        ahead: How many others are ahead of each match in all; of the first, and of those that
+            are live, all of them. `[entries]`.
+        live: `[Q]`.
+
+    Returns:
+        Rank of the first match (0 without a match), R-precision and average precision at R
+        (NaN without), `[3, Q]`.
+    """
+    counts = np.diff(start)
+    query = np.repeat(np.arange(len(counts)), counts)
+    place = np.arange(1, len(query) + 1) - start[query]
+    rank = place + ahead
+    within = (place <= live[query]) & (rank <= counts[query])
+    result = np.full((3, len(counts)), np.nan)
+    result[0] = 0
+    some = counts > 0
+    result[0, some] = rank[start[:-1][some]]
+    # bincount adds in the order of the entries, so that no digit depends on how queries are split
+    for row, weights in ((1, within), (2, within * (place / rank))):
+        result[row, some] = np.bincount(query, weights, len(counts))[some] / counts[some]
+    return result

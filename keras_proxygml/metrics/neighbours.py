@@ -1,0 +1,131 @@
+"""The nearest few gallery items of each query, exactly."""
+
+import operator
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from keras_proxygml.metrics.inputs import check_dims, check_vectors
+from keras_proxygml.metrics.plan import cores
+from keras_proxygml.metrics.ranking import in_threads
+from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels, rounding_slack
+
+HEIGHT, WIDTH = 256, 4096  # queries and items multiplied at a time
+SPARE = 8  # items kept beyond k, so that rounding seldom leaves open which are the nearest
+OUTSIDE = -2.0  # below every similarity
+
+
+def nearest(embeddings, k, *, gallery=None):
+    """The k nearest gallery items of each query by cosine similarity, exactly.
+
+    Items that are equally similar come in the order of the gallery.
+
+    Args:
+        embeddings: The queries. `[Q, D]`, finite.
+        k: How many items to find.
+        gallery: What is searched. `[M, D]`; by default the queries, each without itself.
+
+    Returns:
+        Their places in the gallery, `[Q, k]`, int64, the nearest first, and their similarities,
+        `[Q, k]`, float64.
+
+    Raises:
+        ValueError: If shapes or values do not allow a search, or k is not between 1 and the number
+            of items.
+    """
+    queries = check_vectors(embeddings, "embeddings")
+    items = queries if gallery is None else check_vectors(gallery, "gallery")
+    check_dims(queries, items)
+    available = len(items) - (gallery is None)
+    if not 1 <= operator.index(k) <= available:
+        raise ValueError(f"k={k}, but must be between 1 and the {available} items to be found.")
+    rows = columns = _in_order(queries)
+    if gallery is not None:
+        columns = _in_order(items)
+    own = np.arange(len(queries)) if gallery is None else None
+    return nearest_items(rows, np.arange(len(queries)), columns, own, k)
+
+
+def nearest_items(queries, places, items, own, k):
+    """The k nearest items of the queries at some places; own is each one's place among the items.
+
+    Args:
+        queries, items: `UnitVectors`.
+        places: `[P]`.
+        own: `[P]`, what is not to be found; None if all may be.
+        k: How many.
+
+    Returns:
+        Places among the items, `[P, k]`, and similarities, `[P, k]`.
+    """
+    found = np.empty((len(places), k), "int64"), np.empty((len(places), k))
+
+    def search(first):
+        some = slice(first, first + HEIGHT)
+        block = queries[places[some]]
+        rows = _Rows(block, items, None if own is None else own[some], k)
+        found[0][some], found[1][some] = rows.nearest()
+
+    with threadpool_limits(1, user_api="blas"):
+        in_threads(search, range(0, len(places), HEIGHT), cores())
+    return found
+
+
+def _in_order(embeddings):
+    return UnitVectors(embeddings, np.zeros(len(embeddings), "int8"), keep=True)
+
+
+class _Rows:
+    """A search for a block of queries `[n, D]`."""
+
+    def __init__(self, vectors, items, own, k):
+        self.vectors, self.items, self.own, self.k = vectors, items, own, k
+
+    def nearest(self):
+        """Places of the k nearest items, and their similarities."""
+        kept = min(self.k + SPARE, len(self.items))
+        places, values = self._roughly(kept)
+        rows = np.repeat(np.arange(len(places)), kept)
+        levels = exact_levels(self.vectors, self.items, rows, places.ravel()).reshape(places.shape)
+        if self.own is not None:
+            levels[places == self.own[:, None]] = OUTSIDE * LEVEL
+        order = np.lexsort((places, -levels))[:, : self.k]
+        places, levels = (np.take_along_axis(x, order, axis=1) for x in (places, levels))
+        if kept < len(self.items):
+            # What was dropped is below the least kept, but for the rounding of both.
+            slack = rounding_slack(self.items.dims) * LEVEL + 1
+            limit = values.min(axis=1).astype("float64") * LEVEL + slack
+            for row in np.flatnonzero(levels[:, -1] <= limit):
+                places[row], levels[row] = self._exactly(row)
+        return places, levels / LEVEL
+
+    def _roughly(self, kept):
+        """The nearest by float32 products, in any order, and these."""
+        n = len(self.vectors)
+        places, values = np.zeros((n, 0), "int64"), np.zeros((n, 0), "float32")
+        for i in range(0, len(self.items), WIDTH):
+            block = self.vectors @ self.items[i : i + WIDTH].T
+            self._hide_own(block, i)
+            new = np.broadcast_to(np.arange(i, i + block.shape[1]), block.shape)
+            places, values = np.hstack([places, new]), np.hstack([values, block])
+            if values.shape[1] > kept:
+                best = np.argpartition(values, -kept, axis=1)[:, -kept:]
+                places, values = (np.take_along_axis(x, best, axis=1) for x in (places, values))
+        return places, values
+
+    def _hide_own(self, values, first):
+        if self.own is not None:
+            rows = np.flatnonzero((self.own >= first) & (self.own < first + values.shape[1]))
+            values[rows, self.own[rows] - first] = OUTSIDE
+
+    def _exactly(self, row):
+        """The nearest by float64 products, which are exact."""
+        vector = self.vectors[row].astype("float64")
+        starts = range(0, len(self.items), WIDTH)
+        levels = np.concatenate(
+            [self.items[i : i + WIDTH].astype("float64") @ vector * LEVEL for i in starts]
+        )
+        if self.own is not None:
+            levels[self.own[row]] = OUTSIDE * LEVEL
+        best = np.argsort(-levels, kind="stable")[: self.k]
+        return best, levels[best]

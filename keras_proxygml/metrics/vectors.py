@@ -1,0 +1,98 @@
+"""Unit vectors on a grid, whose products are exact in float64."""
+
+import numpy as np
+
+# Components are multiples of 2**-24, so products are multiples of 2**-48 and, as unit vectors
+# have products of at most 1, every partial sum fits the 53 bits of float64: a matrix product is
+# exact, in whatever order a BLAS adds. Equal vectors tie, and nothing depends on block sizes.
+GRID = 2.0**24
+LEVEL = GRID**2  # a similarity times LEVEL is an integer, its level
+
+
+def unit_vectors(embeddings):
+    """Scales vectors to unit length and rounds them to the grid of 2**-24.
+
+    Args:
+        embeddings: `[N, D]`, any real dtype. A zero vector stays zero.
+
+    Returns:
+        `[N, D]`, float32, which holds every point of the grid exactly.
+    """
+    x = np.array(embeddings, "float64", order="C")
+    largest = np.abs(x).max(axis=1, keepdims=True)
+    x /= np.where(largest > 0, largest, 1.0)  # so that squares neither overflow nor vanish
+    length = np.sqrt((x * x).sum(axis=1, keepdims=True))
+    x *= GRID / np.where(length > 0, length, 1.0)
+    np.rint(x, out=x)
+    x /= GRID
+    return x.astype("float32")
+
+
+def rounding_slack(dims):
+    """How far a float32 product of two unit vectors can be from the exact one.
+
+    However a BLAS adds, |fl(x·y) - x·y| <= γ Σ|x_i y_i| <= γ |x| |y| with γ = D u / (1 - D u)
+    and u = 2**-24 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); rounding
+    to the grid makes |x| at most 1 + √D 2**-25.
+    """
+    unit = dims * 2.0**-24
+    return unit / (1 - unit) * (1 + dims**0.5 * 2.0**-25) ** 2
+
+
+def exact_levels(left, right, rows, columns, numbers=2**20):
+    """Exact products of the pairs `left[rows[p]]`, `right[columns[p]]`, as levels.
+
+    Args:
+        left, right: Unit vectors. `[*, D]`.
+        rows, columns: `[P]`.
+        numbers: How many float64 numbers to hold at a time, about.
+
+    Returns:
+        `[P]`, int64.
+    """
+    levels = np.empty(len(rows), "int64")
+    step = max(1, numbers // left.shape[1])
+    for i in range(0, len(rows), step):
+        some = slice(i, i + step)
+        pairs = left[rows[some]].astype("float64"), right[columns[some]].astype("float64")
+        levels[some] = np.einsum("pd,pd->p", *pairs) * LEVEL
+    return levels
+
+
+class UnitVectors:
+    """The unit vectors of embeddings, sorted by class: kept if there is room, else made on demand.
+
+    Args:
+        embeddings: `[N, D]`.
+        labels: `[N]`, integers.
+        keep: Whether to keep them, not to make them on demand.
+
+    Attributes:
+        order: Which embedding comes at which place. `[N]`.
+        classes: Their classes, rising. `[N]`.
+        dims: D.
+    """
+
+    def __init__(self, embeddings, labels, keep, block=1024):
+        self._embeddings, self._kept = embeddings, None
+        self.order = np.argsort(labels, kind="stable")
+        self.classes = labels[self.order]
+        self.dims = embeddings.shape[1]
+        if keep:
+            kept = np.empty(embeddings.shape, "float32")
+            for i in range(0, len(kept), block):
+                kept[i : i + block] = self[i : i + block]
+            self._kept = kept
+
+    def __len__(self):
+        return len(self.order)
+
+    def __getitem__(self, places):
+        """Unit vectors at a slice or an array of places. `[n, D]`, float32."""
+        if self._kept is not None:
+            return self._kept[places]
+        return unit_vectors(self._embeddings[self.order[places]])
+
+    def members(self, classes):
+        """First place of each class, and the place after its last."""
+        return (np.searchsorted(self.classes, classes, side) for side in ("left", "right"))

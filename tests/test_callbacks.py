@@ -1,0 +1,197 @@
+"""RetrievalEvaluation inside fit, next to the callbacks that read it."""
+
+import csv
+
+import keras
+import numpy as np
+import pytest
+import small
+
+from keras_proxygml import (
+    RetrievalEvaluation,
+    clustering_metrics,
+    embedder_of,
+    retrieval_metrics,
+)
+
+TEST = small.data(60, seed=1)
+QUICK = {"epochs": 2, "batch_size": 16, "verbose": 0}
+
+
+class Batches(keras.utils.PyDataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        rows = slice(index * 17, index * 17 + 17)
+        return TEST[0][rows], TEST[1][rows, None]
+
+
+def logs_of(callback, **arguments):
+    model = small.model()
+    history = model.fit(*small.data(), callbacks=[callback], **{**QUICK, **arguments})
+    return model, history.history
+
+
+def test_logs_are_the_metrics_of_the_embedder_as_it_stands():
+    model, history = logs_of(RetrievalEvaluation(TEST, k=(1, 5)))
+    embeddings = embedder_of(model).predict(TEST[0], verbose=0)
+    expected = retrieval_metrics(embeddings, TEST[1], k=(1, 5))
+    assert expected.pop("queries_without_match") == 0
+    expected |= clustering_metrics(embeddings, TEST[1])
+    logged = {name[4:]: values[-1] for name, values in history.items() if name[:4] == "val_"}
+    assert logged.pop("seconds") > 0
+    assert logged == pytest.approx(expected, abs=1e-6)
+    assert all(len(values) == 2 for values in history.values())
+
+
+def test_batches_give_what_arrays_give():
+    _, expected = logs_of(RetrievalEvaluation(TEST))
+    forms = [Batches(), list(zip(np.split(TEST[0], 4), np.split(TEST[1], 4), strict=True))]
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        forms.append(tf.data.Dataset.from_tensor_slices(TEST).batch(17))
+        forms.append(forms[-1].shuffle(10))  # inputs and labels stay together
+    for form in forms:
+        if isinstance(form, list):
+            form = IterableOnly(form)
+        _, history = logs_of(RetrievalEvaluation(form))
+        for name in ("val_recall@1", "val_map@r"):
+            assert history[name] == pytest.approx(expected[name], abs=1e-6)
+
+
+class IterableOnly:
+    """As a PyTorch DataLoader is: no length, no index."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+def test_a_separate_gallery():
+    gallery = small.data(30, seed=2)
+    model, history = logs_of(RetrievalEvaluation(TEST, gallery=gallery, clustering=False))
+    embed = embedder_of(model).predict
+    expected = retrieval_metrics(
+        embed(TEST[0], verbose=0),
+        TEST[1],
+        gallery=embed(gallery[0], verbose=0),
+        gallery_labels=gallery[1],
+    )
+    assert history["val_recall@1"][-1] == pytest.approx(expected["recall@1"])
+    assert "val_nmi" not in history
+
+
+def test_another_embedder():
+    inputs = keras.Input((8,))
+    fixed = keras.Model(inputs, inputs)
+    _, history = logs_of(RetrievalEvaluation(TEST, fixed))
+    expected = retrieval_metrics(*TEST)["recall@1"]
+    assert history["val_recall@1"] == pytest.approx([expected, expected])
+
+
+def test_queries_without_match_are_counted():
+    inputs, labels = TEST
+    labels = np.r_[labels[:-1], 77]
+    _, history = logs_of(RetrievalEvaluation((inputs, labels)))
+    assert history["val_queries_without_match"] == [1, 1]
+
+
+def test_every_few_epochs_and_before_training():
+    evaluation = RetrievalEvaluation(TEST, every=2, baseline=True)
+    model = small.model()
+    embeddings = embedder_of(model).predict(TEST[0], verbose=0)
+    history = model.fit(*small.data(), callbacks=[evaluation], **{**QUICK, "epochs": 5}).history
+    assert len(history["loss"]) == 5
+    assert len(history["val_recall@1"]) == 2
+    expected = retrieval_metrics(embeddings, TEST[1])["recall@1"]
+    assert evaluation.baseline["recall@1"] == pytest.approx(expected)
+
+
+def test_callbacks_that_follow_read_the_metrics(tmp_path, capsys):
+    keras.utils.set_random_seed(0)
+    callbacks = [
+        RetrievalEvaluation(TEST),
+        keras.callbacks.ModelCheckpoint(tmp_path / "{epoch}-{val_recall@1:.3f}.keras"),
+        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+        # Recall@1 cannot rise by 2: it stops after the second epoch.
+        keras.callbacks.EarlyStopping("val_recall@1", mode="max", patience=1, min_delta=2),
+    ]
+    if keras.backend.backend() == "tensorflow":
+        callbacks.append(keras.callbacks.TensorBoard(tmp_path / "tensorboard"))
+    model = small.model()
+    history = model.fit(
+        *small.data(), callbacks=callbacks, epochs=9, batch_size=16, verbose=2
+    ).history
+    recalls = history["val_recall@1"]
+    assert len(recalls) == 2
+    with open(tmp_path / "log.csv") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["val_recall@1"]) for row in rows] == pytest.approx(recalls)
+    names = {f"{i + 1}-{recall:.3f}.keras" for i, recall in enumerate(recalls)}
+    assert {path.name for path in tmp_path.glob("*.keras")} == names
+    assert f"val_recall@1: {recalls[0]:.4f}" in capsys.readouterr().out
+    if keras.backend.backend() == "tensorflow":
+        events = b"".join(p.read_bytes() for p in tmp_path.glob("tensorboard/validation/*"))
+        assert b"epoch_recall@1" in events
+
+
+def test_a_callback_that_stands_before_cannot_stop():
+    """What the docstring warns of."""
+    stopping = keras.callbacks.EarlyStopping("val_recall@1", mode="max", patience=0)
+    callbacks = [stopping, RetrievalEvaluation(TEST)]
+    with pytest.warns(UserWarning, match=r"`val_recall@1` which is not available"):
+        history = small.model().fit(*small.data(), callbacks=callbacks, **QUICK).history
+    assert len(history["loss"]) == 2
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("as_dataset", [False, True])
+def test_under_mirrored_strategy(as_dataset):
+    import tensorflow as tf
+
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = small.model()
+    test = tf.data.Dataset.from_tensor_slices(TEST).batch(17) if as_dataset else TEST
+    history = model.fit(*small.data(), callbacks=[RetrievalEvaluation(test)], **QUICK).history
+    embeddings = np.array(embedder_of(model)(TEST[0]))
+    expected = retrieval_metrics(embeddings, TEST[1])["recall@1"]
+    assert history["val_recall@1"][-1] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((np.zeros((0, 8)), np.zeros(0, int)), r"0 inputs and 0 labels, .* at least two"),
+        ((TEST[0], TEST[1][:5]), r"60 inputs and 5 labels, allowed is one label an input"),
+        ((TEST[0],), r"tuple of 1, allowed is a pair"),
+        (iter([TEST]), r"can be read only once"),
+    ],
+)
+def test_bad_data_is_refused_at_once(data, message):
+    with pytest.raises(ValueError, match=message):
+        RetrievalEvaluation(data)
+    with pytest.raises(ValueError, match=message):
+        RetrievalEvaluation(TEST, gallery=data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (IterableOnly([]), r"gave no batch"),
+        (IterableOnly([TEST[0]]), r"A batch of type ndarray came, allowed are pairs"),
+        ((TEST[0], np.arange(60)), r"None of the 60 classes has two members"),
+        ((TEST[0] * np.nan, TEST[1]), r"60 of 60 rows with NaN"),
+    ],
+)
+def test_bad_data_that_shows_later(data, message):
+    with pytest.raises(ValueError, match=message):
+        logs_of(RetrievalEvaluation(data))
+
+
+def test_every_must_be_positive():
+    with pytest.raises(ValueError, match=r"every=0 is not allowed"):
+        RetrievalEvaluation(TEST, every=0)

@@ -1,0 +1,171 @@
+"""ProxyAdam: Adam, but for the proxies' rate and L2."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_proxygml import ProxyAdam, ProxyGML, ProxyGMLLoss
+
+RNG = np.random.default_rng(0)
+INPUTS = RNG.normal(size=(24, 6)).astype("float32")
+LABELS = RNG.integers(0, 5, 24).astype("int32")
+
+
+def model_with(optimizer, **compile_arguments):
+    keras.utils.set_random_seed(3)
+    model = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Dense(4, name="dense"), ProxyGML(5, 2, name="head")]
+    )
+    model.compile(optimizer, ProxyGMLLoss(0.5), **compile_arguments)
+    return model
+
+
+def fit(model, epochs=2, **arguments):
+    model.fit(INPUTS, LABELS, batch_size=8, epochs=epochs, shuffle=False, verbose=0, **arguments)
+    return model.get_weights()
+
+
+def equal(ours, theirs, tolerance=1e-6):
+    for a, b in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+
+
+VARIANTS = {
+    "plain": {},
+    "schedule": {"learning_rate": lambda: keras.optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)},
+    "accumulation": {"gradient_accumulation_steps": 3},
+    "clipnorm": {"clipnorm": 0.01},
+    "global_clipnorm": {"global_clipnorm": 0.01},
+    "clipvalue": {"clipvalue": 1e-3},
+    "ema": {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": 2},
+    "weight_decay": {"weight_decay": 0.1},
+    "amsgrad": {"amsgrad": True},
+}
+
+
+def arguments_of(variant):
+    # A schedule belongs to one optimizer: each gets its own.
+    arguments = {"learning_rate": 0.01, **VARIANTS[variant]}
+    if callable(arguments["learning_rate"]):
+        arguments["learning_rate"] = arguments["learning_rate"]()
+    return arguments
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_is_adam_where_nothing_differs(variant):
+    ours = fit(model_with(ProxyAdam(**arguments_of(variant))))
+    adams = fit(model_with(keras.optimizers.Adam(**arguments_of(variant))))
+    equal(ours, adams)
+
+
+@pytest.mark.parametrize("variant", [v for v in VARIANTS if v not in ("ema", "weight_decay")])
+def test_first_step_of_the_proxies_is_multiplied(variant):
+    steps = {}
+    for multiplier in (1, 7):
+        model = model_with(ProxyAdam(**arguments_of(variant), proxy_multiplier=multiplier))
+        before = model.get_weights()
+        model.fit(INPUTS, LABELS, batch_size=8, epochs=1, shuffle=False, verbose=0)
+        if variant != "accumulation":  # there, the epoch is one step
+            model = model_with(ProxyAdam(**arguments_of(variant), proxy_multiplier=multiplier))
+            model.fit(INPUTS[:8], LABELS[:8], batch_size=8, shuffle=False, verbose=0)
+        steps[multiplier] = [a - b for a, b in zip(model.get_weights(), before, strict=True)]
+    *others, proxies = zip(steps[1], steps[7], strict=True)
+    for single, multiplied in others:
+        np.testing.assert_allclose(multiplied, single, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(proxies[1], 7 * proxies[0], rtol=1e-3, atol=1e-6)
+
+
+def test_ratio_holds_under_callbacks_that_set_the_rate():
+    """A rate of 0 from a callback stops the proxies too; a restored one moves both again."""
+    rates = [0.0, 0.01]
+    model = model_with(ProxyAdam(0.5, proxy_multiplier=100))
+    before = model.get_weights()
+    schedule = keras.callbacks.LearningRateScheduler(lambda epoch: rates[epoch])
+    equal(fit(model, 1, callbacks=[schedule]), before, 0)
+    ours = fit(model, 2, initial_epoch=1, callbacks=[schedule])
+    assert not np.allclose(ours[-1], before[-1])
+
+    model = model_with(ProxyAdam(0.01, proxy_multiplier=3))
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=1, min_delta=100)
+    fit(model, 3, callbacks=[plateau])
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.0001, rel=1e-4)
+
+
+def test_l2_is_added_to_the_gradient_of_every_weight():
+    """Against Adam on the loss plus l2/2 · |w|², whose gradient is l2 · w."""
+    ours = fit(model_with(ProxyAdam(0.01, l2=0.3)))
+    model = model_with(keras.optimizers.Adam(0.01))
+    for layer, name in ((model.layers[0], "kernel"), (model.layers[0], "bias")):
+        getattr(layer, name).regularizer = keras.regularizers.L2(0.15)
+    of_proxies = model.layers[1].proxies.regularizer
+    model.layers[1].proxies.regularizer = lambda w: of_proxies(w) + keras.regularizers.L2(0.15)(w)
+    equal(ours, fit(model), 1e-5)
+    assert not np.allclose(ours[0], fit(model_with(ProxyAdam(0.01)))[0], atol=1e-4)
+
+
+def test_freezing_and_unfreezing_a_layer():
+    optimizers = ProxyAdam(0.01, proxy_multiplier=1.0), keras.optimizers.Adam(0.01)
+    results = []
+    for optimizer in optimizers:
+        model = model_with(optimizer)
+        fit(model)
+        model.layers[0].trainable = False
+        model.compile(optimizer, ProxyGMLLoss(0.5))
+        before = model.layers[0].get_weights()
+        fit(model)
+        equal(model.layers[0].get_weights(), before, 0)
+        model.layers[0].trainable = True
+        model.compile(optimizer, ProxyGMLLoss(0.5))
+        results.append(fit(model))
+    equal(*results)
+
+
+def test_proxies_may_be_frozen_after_the_optimizer_knew_them():
+    model = model_with(ProxyAdam(0.01, proxy_multiplier=10))
+    fit(model)
+    model.layers[1].trainable = False
+    model.compile(model.optimizer, ProxyGMLLoss(0.5))
+    before = model.layers[1].get_weights()
+    fit(model)
+    equal(model.layers[1].get_weights(), before, 0)
+
+
+def test_loss_scaling():
+    keras.config.set_dtype_policy("mixed_float16")
+    results = []
+    for adam in (ProxyAdam(0.01, l2=0.01), ProxyAdam(0.01, l2=0.01, loss_scale_factor=128.0)):
+        model = model_with(keras.optimizers.LossScaleOptimizer(adam, initial_scale=128.0))
+        results.append(fit(model))
+        assert all(np.isfinite(w).all() for w in results[-1])
+    plain = model_with("sgd")
+    assert not np.allclose(results[0][-1], plain.get_weights()[-1])
+    keras.config.set_dtype_policy("float32")
+    equal(results[0], fit(model_with(ProxyAdam(0.01, l2=0.01))), 0.02)
+
+
+def test_a_multiplier_without_proxies_is_an_error():
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5)])
+    model.compile(ProxyAdam(0.01, proxy_multiplier=10), "sparse_categorical_crossentropy")
+    with pytest.raises(ValueError, match=r"proxy_multiplier=10 .*no weight .* 'proxies'.*leave"):
+        fit(model)
+    model.compile(ProxyAdam(0.01), "sparse_categorical_crossentropy")
+    fit(model)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"proxy_multiplier": 0}, {"proxy_multiplier": -1}, {"l2": -0.1}]
+)
+def test_bad_arguments(arguments):
+    (name,) = arguments
+    with pytest.raises(ValueError, match=f"{name}=.* is not allowed. Give a number"):
+        ProxyAdam(0.01, **arguments)
+
+
+def test_configuration_round_trip():
+    schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
+    for rate in (0.01, schedule):
+        optimizer = ProxyAdam(rate, proxy_multiplier=300, l2=1e-4, epsilon=0.01, clipnorm=1.0)
+        twin = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
+        assert isinstance(twin, ProxyAdam)
+        assert twin.get_config() == optimizer.get_config()
+        assert (twin.proxy_multiplier, twin.l2, twin.epsilon) == (300, 1e-4, 0.01)

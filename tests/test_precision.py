@@ -1,0 +1,24 @@
+"""Mixed precision trains to the losses of float32."""
+
+import keras
+import numpy as np
+import pytest
+import small
+
+from keras_proxygml import ProxyAdam
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_losses_are_within_two_percent_of_float32(policy, jit_compile):
+    if keras.backend.backend() == "torch" and jit_compile:
+        pytest.skip("Keras does not compile fit on PyTorch")
+    losses = {}
+    for name in ("float32", policy):
+        keras.config.set_dtype_policy(name)
+        model = small.model(ProxyAdam(0.003, proxy_multiplier=5), jit_compile=jit_compile)
+        history = model.fit(*small.data(96), batch_size=16, epochs=5, shuffle=False, verbose=0)
+        losses[name] = history.history["loss"]
+        assert all(np.isfinite(w).all() for w in model.get_weights())
+    np.testing.assert_allclose(losses[policy], losses["float32"], rtol=0.02)
+    assert losses[policy][-1] < 0.9 * losses[policy][0]
