@@ -19,12 +19,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
     **Place it before the callbacks that read them**: `EarlyStopping`, `ModelCheckpoint`,
     `ReduceLROnPlateau`, `CSVLogger` and `TensorBoard` see only what was in `logs` when their turn
     came (`EarlyStopping` then warns and never stops), and Keras does not tell one callback of the
-    others. They need `mode="max"`, as Keras does not know these metrics:
-
-        callbacks=[
-            RetrievalEvaluation((images, labels)),
-            keras.callbacks.EarlyStopping(monitor="val_recall@1", mode="max", patience=3),
-        ]
+    others. They need `mode="max"`, as Keras does not know these metrics.
 
     Args:
         data: What to evaluate on, best of classes that are not trained on: a pair of arrays
@@ -48,6 +43,14 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         ValueError: If `data` or `gallery` is empty, not a pair of equally long arrays, an iterator
             that can be read only once, or its batches are no (inputs, labels); further as
             `retrieval_metrics` does.
+
+    Example:
+
+    >>> images, labels = np.zeros((4, 32, 32, 1)), np.array([0, 0, 1, 1])
+    >>> callbacks = [
+    ...     RetrievalEvaluation((images, labels)),
+    ...     keras.callbacks.EarlyStopping(monitor="val_recall@1", mode="max", patience=3),
+    ... ]
     """
 
     def __init__(

@@ -18,7 +18,14 @@ _UNREACHED = -1e30
 
 
 def widen(tensor):
-    """Casts half-precision floats to float32 and leaves wider ones as they are."""
+    """Casts half-precision floats to float32 and leaves wider ones as they are.
+
+    Args:
+        tensor: Any shape, floats.
+
+    Returns:
+        The same, float32, or float64 where `tensor` is.
+    """
     is_double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
     return ops.cast(tensor, "float64" if is_double else "float32")
 

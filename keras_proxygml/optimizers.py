@@ -21,6 +21,7 @@ class ProxyAdam(keras.optimizers.Adam):
         l2: `l2 · w` is added to the gradient of every trainable weight w, after any clipping.
             0 or more; the official code has 1e-4. (Keras's `weight_decay` is another thing: it
             shrinks the weights past Adam's scaling.)
+        name: Name of the optimizer.
         **adam: Arguments of `keras.optimizers.Adam`; the official code has `epsilon=0.01`.
 
     Raises:

@@ -66,7 +66,9 @@ class ProxyGMLLoss(ProxyLoss):
         similarities: Cosines of samples and proxies. `[B, C, N]`.
 
     Returns:
-        The mean over the batch, or with `reduction=None` the loss of each sample, `[B]`.
+        The mean over the batch, or with `reduction=None` the loss of each sample, `[B]`. Under
+        `tf.distribute` each replica's mean counts alike, as with every loss of Keras: where the
+        last batch does not divide evenly, a sample of a smaller share weighs a little more.
 
     Raises:
         ValueError: If `ratio` keeps too few or too many proxies, labels are not integers in

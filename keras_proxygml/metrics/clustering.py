@@ -5,8 +5,8 @@ import numpy as np
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
+from keras_proxygml.metrics.inputs import check_set
 from keras_proxygml.metrics.ranking import unit_vectors
-from keras_proxygml.metrics.retrieval import _check_set as check_set
 
 _ITERATIONS = 20  # as the official code has for Stanford Online Products
 

@@ -1,0 +1,66 @@
+"""Imports point one way, and TensorFlow stays where it is the subject."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "keras_proxygml"
+
+# What each part may import of the others, graph first.
+ALLOWED = {
+    "graph": set(),
+    "metrics": set(),
+    "datasets": set(),
+    "regularizers": {"graph"},
+    "losses": {"graph"},
+    "optimizers": set(),
+    "layers": {"graph", "regularizers"},
+    "models": {"layers"},
+    "callbacks": {"metrics", "models"},
+    "visualization": set(),
+}  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
+# tf.data, SavedModel and tf.distribute live here, if anywhere.
+MAY_USE_TENSORFLOW = {"datasets"}
+
+
+def imports_of(path):
+    """The dotted names that a file imports, at its top or inside a function."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def files_of(part):
+    folder = PACKAGE / part
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def test_every_part_is_listed():
+    parts = {path.stem for path in PACKAGE.iterdir() if path.stem != "__pycache__"}
+    assert parts - {"__init__"} == set(ALLOWED)
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_imports_follow_the_direction(part):
+    for path in files_of(part):
+        for name in imports_of(path):
+            root, *rest = name.split(".")
+            if root == "keras_proxygml":
+                assert rest[0] in ALLOWED[part] | {part}, f"{path} imports {name}"
+
+
+@pytest.mark.parametrize("part", sorted(set(ALLOWED) - MAY_USE_TENSORFLOW))
+def test_no_tensorflow(part):
+    for path in files_of(part):
+        roots = {name.split(".")[0] for name in imports_of(path)}
+        assert not roots & {"tensorflow", "jax", "torch"}, path
+
+
+@pytest.mark.parametrize("part", ["metrics", "datasets"])
+def test_metrics_and_datasets_are_plain_numpy(part):
+    for path in files_of(part):
+        assert "keras" not in {name.split(".")[0] for name in imports_of(path)}, path

@@ -1,0 +1,135 @@
+"""Every documented line runs, and documented arguments are the real ones."""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_proxygml
+from keras_proxygml import datasets
+
+ROOT = Path(__file__).parent.parent
+MODULES = [
+    importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(keras_proxygml.__path__, "keras_proxygml.")
+]
+
+
+NAMESPACES = [value for value in vars(keras_proxygml).values() if inspect.ismodule(value)]
+
+
+def public_objects():
+    """What users reach: a namespace's own names, and the methods of its classes."""
+    for namespace in NAMESPACES:
+        for name, value in vars(namespace).items():
+            home = getattr(value, "__module__", None) or ""
+            if (
+                name.startswith("_")
+                or not callable(value)
+                or not home.startswith(namespace.__name__)
+            ):
+                continue
+            yield f"{namespace.__name__}.{name}", value
+            for method, function in vars(value).items() if inspect.isclass(value) else ():
+                if inspect.isfunction(function) and not method.startswith("_"):
+                    yield f"{namespace.__name__}.{name}.{method}", function
+
+
+OBJECTS = dict(public_objects())
+# Documented once, in the base class.
+INHERITED = {"per_sample", "build", "call", "update_step", "get_config", "compute_output_shape"}
+INHERITED |= {"on_train_begin", "on_epoch_end"}
+
+
+def is_inherited(name):
+    return name.rpartition(".")[2] in INHERITED
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_documented_arguments_are_the_signature(name):
+    value = OBJECTS[name]
+    if is_inherited(name):
+        return
+    assert value.__doc__, f"{name} has no docstring"
+    parameters = [
+        {"VAR_KEYWORD": "**", "VAR_POSITIONAL": "*"}.get(p.kind.name, "") + p.name
+        for p in inspect.signature(value).parameters.values()
+        if p.name != "self"
+    ]
+    section = re.search(r"\n *(Args|Attributes):\n(.*?)(\n\n|\Z)", inspect.getdoc(value), re.S)
+    if not parameters and section is None:
+        return
+    assert section is not None, f"{name} documents no Args"
+    indent = re.match(r" *", section[2])[0]
+    documented = re.findall(rf"^{indent}([\w*][\w*, ]*):", section[2], re.M)
+    documented = [n for group in documented for n in group.split(", ")]
+    assert documented == parameters, f"{name} documents {documented}, takes {parameters}"
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_docstring_examples(module):
+    failed, _ = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert failed == 0
+
+
+def few(half, classes):
+    images, labels = half
+    return images[labels < classes], labels[labels < classes]
+
+
+def test_readme_code(tmp_path, monkeypatch, capsys):
+    train, test = datasets.glyphs()
+    # The README's own classes, but fewer drawings: the code runs as it stands.
+    sample = train[0][::12], train[1][::12]
+    monkeypatch.setattr(datasets, "glyphs", lambda: (sample, few(test, 40)))
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert blocks
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), namespace)
+    assert "val_recall@1" in capsys.readouterr().out
+    loaded = keras.models.load_model(tmp_path / "embedder.keras")
+    assert loaded.predict(test[0][:3], verbose=0).shape == (3, 64)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_named_files_and_targets_exist(document):
+    text = (ROOT / document).read_text()
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z-]+)\b", text):
+        if target in ("does", "installs", "and"):
+            continue
+        assert re.search(rf"^{target}:", makefile, re.M), f"{document} names make {target}"
+    for path in re.findall(
+        r"`((?:tests|examples|benchmarks|docs)/[\w./]*)`|\]\((?!http)(.*?)\)", text
+    ):
+        assert (ROOT / (path[0] or path[1])).exists(), f"{document} names {path}"
+    for name in re.findall(r"^\| `(\w+)\(", text, re.M):
+        assert hasattr(keras_proxygml, name), f"{document} names {name}"
+
+
+@pytest.mark.tensorflow
+def test_quickstart_runs(tmp_path):
+    command = ["examples/quickstart.py", "--output", tmp_path, "--epochs", "1", "--classes", "30"]
+    done = subprocess.run(
+        [sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    rows = re.findall(
+        r"^(raw pixels|untrained embedder|trained embedder)((?: +[\d.]+){4})$", done.stdout, re.M
+    )
+    assert len(rows) == 3
+    assert all(0 < float(value) <= 1 for _, values in rows for value in values.split())
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"embedder.keras", "saved_model", "learning_curves.png", "neighbors.png"}
+    loaded = keras.models.load_model(tmp_path / "embedder.keras")
+    assert np.isfinite(loaded.predict(np.zeros((2, 32, 32, 1)), verbose=0)).all()
