@@ -150,13 +150,17 @@ def test_a_callback_that_stands_before_cannot_stop():
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("as_dataset", [False, True])
-def test_under_mirrored_strategy(as_dataset):
+@pytest.mark.parametrize("own_embedder", [False, True])
+def test_under_mirrored_strategy(as_dataset, own_embedder):
     import tensorflow as tf
 
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         model = small.model()
+        # Built in the scope, it embeds on every replica; by default it is built outside.
+        embedder = embedder_of(model) if own_embedder else None
     test = tf.data.Dataset.from_tensor_slices(TEST).batch(17) if as_dataset else TEST
-    history = model.fit(*small.data(), callbacks=[RetrievalEvaluation(test)], **QUICK).history
+    evaluation = RetrievalEvaluation(test, embedder)
+    history = model.fit(*small.data(), callbacks=[evaluation], **QUICK).history
     embeddings = np.array(embedder_of(model)(TEST[0]))
     expected = retrieval_metrics(embeddings, TEST[1])["recall@1"]
     assert history["val_recall@1"][-1] == pytest.approx(expected)
