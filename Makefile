@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test test-backends format clean
 
 demo: .venv/installed
-	$(BIN)/python examples/quickstart.py
+	KERAS_BACKEND=tensorflow $(BIN)/python examples/quickstart.py
 
 test: .venv/installed
 	$(BIN)/ruff check .

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 
 from keras_proxygml.metrics import clustering_metrics, retrieval_metrics
+from keras_proxygml.metrics.inputs import check_cutoffs
 from keras_proxygml.models import embedder_of
 
 
@@ -32,7 +33,8 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         k: The K of Recall@K. Integers of 1 or more.
         clustering: Whether to compute NMI, AMI and F1 too, by k-means on `data`.
         every: Evaluate after each `every` epochs; `logs` of the other epochs lack the metrics, as
-            with `validation_freq` of `fit`.
+            with `validation_freq` of `fit`. `CSVLogger` and a `ModelCheckpoint` that names them in
+            its path need them after each epoch: leave `every` at 1 there.
         baseline: Whether to evaluate once before training too, into the attribute `baseline`.
         batch_size: Batch size for arrays.
 
@@ -66,11 +68,17 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         batch_size=128,
     ):
         super().__init__()
-        if not isinstance(every, int) or every < 1:
+        if isinstance(every, bool) or not hasattr(every, "__index__") or every < 1:
             raise ValueError(f"every={every!r} is not allowed. Give an integer of 1 or more.")
+        if embedder is not None and not hasattr(embedder, "predict_on_batch"):
+            raise ValueError(
+                f"embedder is a {type(embedder).__name__}, allowed is a keras.Model. Give data as "
+                f"a pair (inputs, labels) in one argument."
+            )
+        check_cutoffs(k)
         self._data = _check_data("data", data)
         self._gallery = None if gallery is None else _check_data("gallery", gallery)
-        self._embedder = embedder
+        self._given_embedder = self._embedder = embedder
         self._k = k
         self._clustering = clustering
         self._every = every
@@ -79,8 +87,8 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         self.baseline = None
 
     def on_train_begin(self, logs=None):
-        if self._embedder is None:
-            self._embedder = embedder_of(self.model)
+        # Anew for each fit, as one callback may serve several models.
+        self._embedder = self._given_embedder or embedder_of(self.model)
         if self._wants_baseline:
             self.baseline = self.evaluate()
 
@@ -93,7 +101,12 @@ class RetrievalEvaluation(keras.callbacks.Callback):
 
         Returns:
             A dict of floats: those of `retrieval_metrics`, of `clustering_metrics`, `seconds`.
+
+        Raises:
+            ValueError: If there is no embedder yet; further as `retrieval_metrics` does.
         """
+        if self._embedder is None:
+            raise ValueError("evaluate() came before fit(). Call fit first, or give an embedder.")
         start = time.perf_counter()
         embeddings, labels = self._embed(self._data)
         gallery = {}
@@ -115,8 +128,8 @@ class RetrievalEvaluation(keras.callbacks.Callback):
             return np.asarray(embeddings, "float32"), labels
         embeddings, labels = [], []
         for inputs, classes in _batches(data):
-            classes = keras.ops.convert_to_numpy(classes).reshape(-1)
-            vectors = self._embedder.predict_on_batch(inputs)
+            classes = _one_axis(_as_numpy(classes))
+            vectors = self._embedder.predict_on_batch(keras.tree.map_structure(_native, inputs))
             # Under tf.distribute every replica embeds the whole batch, one after another.
             embeddings.append(np.asarray(vectors[: len(classes)], "float32"))
             labels.append(classes)
@@ -128,6 +141,20 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         return np.concatenate(embeddings), np.concatenate(labels)
 
 
+def _native(inputs):
+    # A PyTorch DataLoader gives tensors that other backends do not take.
+    return inputs if keras.ops.is_tensor(inputs) else np.asarray(inputs)
+
+
+def _as_numpy(labels):
+    is_native = keras.ops.is_tensor(labels)
+    return keras.ops.convert_to_numpy(labels) if is_native else np.asarray(labels)
+
+
+def _one_axis(labels):
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
 def _check_data(name, data):
     if isinstance(data, (tuple, list)):
         if len(data) != 2:
@@ -135,19 +162,32 @@ def _check_data(name, data):
                 f"{name} is a {type(data).__name__} of {len(data)}, allowed is a pair of arrays "
                 f"(inputs, labels). Give both, or a dataset of such batches."
             )
-        inputs, labels = data
-        labels = np.asarray(labels)
-        first = keras.tree.flatten(inputs)[0]
-        if len(first) != len(labels) or not len(labels):
+        inputs, labels = data[0], _one_axis(_as_numpy(data[1]))
+        lengths = {len(array) for array in keras.tree.flatten(inputs)}
+        if lengths != {len(labels)} or not len(labels):
+            found = ", ".join(map(str, sorted(lengths))) or "no"
             raise ValueError(
-                f"{name} has {len(first)} inputs and {len(labels)} labels, allowed is one label "
-                f"an input and at least two inputs. Give arrays of equal length."
+                f"{name} has {found} inputs and {len(labels)} labels, allowed is one label an "
+                f"input and at least two inputs. Give arrays of equal length."
             )
-        return inputs, labels.reshape(-1) if labels.shape[1:] == (1,) else labels
-    if hasattr(data, "__next__"):
+        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"{name} has labels of shape {labels.shape} and dtype {labels.dtype}, allowed are "
+                f"integers [N] or [N, 1]. Give one class number an input, not one-hot rows."
+            )
+        return inputs, labels
+    is_endless = hasattr(data, "cardinality") and int(data.cardinality()) == -1
+    is_endless |= isinstance(data, keras.utils.PyDataset) and data.num_batches is None
+    if hasattr(data, "__next__") or is_endless:
+        reason = "never ends" if is_endless else "can be read only once"
         raise ValueError(
-            f"{name} is a {type(data).__name__}, which can be read only once. Give arrays, or a "
-            f"dataset that starts anew every epoch (tf.data.Dataset, keras.utils.PyDataset)."
+            f"{name} is a {type(data).__name__} that {reason}. Give arrays, or a dataset that "
+            f"starts anew every epoch (tf.data.Dataset without repeat, keras.utils.PyDataset)."
+        )
+    if not hasattr(data, "__iter__") and not isinstance(data, keras.utils.PyDataset):
+        raise ValueError(
+            f"{name} is a {type(data).__name__}, allowed are a pair of arrays (inputs, labels) or "
+            f"batches of such pairs: a tf.data.Dataset, a keras.utils.PyDataset."
         )
     return data
 

@@ -57,9 +57,19 @@ def similarity_graph(embeddings, proxies):
         Cosines. `[B, C, N]`, in the dtype of `embeddings`: lengths are taken in float32 or wider,
         only the product runs in half precision where the embeddings do.
 
+    Raises:
+        ValueError: If `embeddings` are not floats `[B, D]`.
+
     Reference:
         Zhu et al., 2020, section 3.2, "constructing directed similarity graph".
     """
+    if len(embeddings.shape) != 2 or "float" not in keras.backend.standardize_dtype(
+        embeddings.dtype
+    ):
+        raise ValueError(
+            f"Embeddings of shape {tuple(embeddings.shape)} and dtype {embeddings.dtype} came, "
+            f"allowed are floats [B, D]. Pool or flatten feature maps, and cast integers."
+        )
     # A sample's cosines do not depend on its length, nor does the gradient of this division by a
     # constant: it only keeps the squares of very long and very short embeddings in range.
     largest = ops.stop_gradient(ops.max(ops.abs(widen(embeddings)), axis=-1, keepdims=True))
@@ -90,6 +100,7 @@ def knn_subgraph(similarities, labels, k):
     Reference:
         Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
     """
+    labels = ops.convert_to_tensor(labels)
     _, num_classes, num_proxies = similarities.shape
     total = num_classes * num_proxies
     if not num_proxies < k <= total:

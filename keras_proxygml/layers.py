@@ -54,6 +54,7 @@ class ProxySimilarity(keras.layers.Layer):
                 f"with a known size D. Pool or flatten feature maps before this layer, and end "
                 f"the embedder in a layer of fixed size such as keras.layers.Dense(512)."
             )
+        self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
         self.proxies = self.add_weight(
             name="proxies",
             shape=(self.num_classes, self.num_proxies, input_shape[-1]),

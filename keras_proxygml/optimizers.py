@@ -20,7 +20,7 @@ class ProxyAdam(keras.optimizers.Adam):
             code has rates of 1e-4 and 0.03, a multiplier of 300.
         l2: `l2 · w` is added to the gradient of every trainable weight w, after any clipping.
             0 or more; the official code has 1e-4. (Keras's `weight_decay` is another thing: it
-            shrinks the weights past Adam's scaling.)
+            shrinks the weights past Adam's scaling, and the proxies too at `learning_rate`.)
         name: Name of the optimizer.
         **adam: Arguments of `keras.optimizers.Adam`; the official code has `epsilon=0.01`.
 
@@ -56,14 +56,15 @@ class ProxyAdam(keras.optimizers.Adam):
         super().build(variables)
         # By index, as update_step gets the platform's own variables, which have no Keras name.
         self._proxy_indices = {i for i, v in enumerate(variables) if v.name == "proxies"}
+
+    def update_step(self, gradient, variable, learning_rate):
+        # Not in build, which Keras also calls to load a model whose proxies were frozen.
         if self.proxy_multiplier != 1 and not self._proxy_indices:
             raise ValueError(
                 f"proxy_multiplier={self.proxy_multiplier} came for a model in which no weight to "
                 f"train is named 'proxies'. Add a proxy layer such as keras_proxygml.ProxyGML, "
                 f"set trainable=True on it, or leave proxy_multiplier at 1."
             )
-
-    def update_step(self, gradient, variable, learning_rate):
         if self.l2:
             gradient = ops.add(gradient, ops.multiply(self.l2, variable))
         if self._get_variable_index(variable) in self._proxy_indices:

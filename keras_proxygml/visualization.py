@@ -26,10 +26,11 @@ def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0
             neighbours asked for.
     """
     labels, embeddings = np.asarray(labels).reshape(-1), np.asarray(embeddings, "float32")
-    if not len(images) == len(embeddings) == len(labels) or len(images) <= neighbors:
+    if not len(images) == len(embeddings) == len(labels) > max(neighbors, np.max(queries)):
         raise ValueError(
             f"{len(images)} images, {len(embeddings)} embeddings and {len(labels)} labels came, "
-            f"allowed are equally many, more than the {neighbors} neighbours to show."
+            f"allowed are equally many, more than the {neighbors} neighbours and {queries} "
+            f"queries to show. Give all of them, or show fewer."
         )
     if np.ndim(queries) == 0:
         queries = np.random.default_rng(seed).choice(len(images), queries, replace=False)
@@ -48,7 +49,9 @@ def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0
     return figure
 
 
-def plot_history(history, metrics=("val_recall@1", "val_map@r", "val_nmi"), baseline=None):
+def plot_history(
+    history, metrics=("val_recall@1", "val_map@r", "val_nmi"), *, baseline=None, every=1
+):
     """Draws the loss and retrieval metrics over the epochs.
 
     Args:
@@ -56,6 +59,7 @@ def plot_history(history, metrics=("val_recall@1", "val_map@r", "val_nmi"), base
         metrics: Names in the history to draw beside the loss.
         baseline: Metrics before training, such as `RetrievalEvaluation.baseline`, drawn as
             epoch 0; or `None`.
+        every: After how many epochs each the metrics were measured, as in `RetrievalEvaluation`.
 
     Returns:
         A `matplotlib.figure.Figure`.
@@ -75,9 +79,8 @@ def plot_history(history, metrics=("val_recall@1", "val_map@r", "val_nmi"), base
     loss_axes.plot(range(1, len(history["loss"]) + 1), history["loss"], marker="o", color="black")
     loss_axes.set(xlabel="epoch", title="training loss")
     for name in drawn:
-        values, total = history[name], len(history["loss"])
-        every = total // len(values)  # RetrievalEvaluation may run every few epochs
-        epochs = list(range(every, total + 1, every))[: len(values)]
+        values = history[name]
+        epochs = [every * (i + 1) for i in range(len(values))]
         before = (baseline or {}).get(name.removeprefix("val_"))
         if before is not None:
             epochs, values = [0, *epochs], [before, *values]

@@ -174,6 +174,9 @@ def test_under_mirrored_strategy(as_dataset, own_embedder):
         ((TEST[0], TEST[1][:5]), r"60 inputs and 5 labels, allowed is one label an input"),
         ((TEST[0],), r"tuple of 1, allowed is a pair"),
         (iter([TEST]), r"can be read only once"),
+        (({}, TEST[1]), r"no inputs and 60 labels"),
+        ((TEST[0], TEST[1].astype(float)), r"labels of shape \(60,\) and dtype float64, allowed"),
+        ((TEST[0], np.eye(6, dtype=int)[TEST[1]]), r"labels of shape \(60, 6\) .*one-hot"),
     ],
 )
 def test_bad_data_is_refused_at_once(data, message):
@@ -197,6 +200,49 @@ def test_bad_data_that_shows_later(data, message):
         logs_of(RetrievalEvaluation(data))
 
 
-def test_every_must_be_positive():
-    with pytest.raises(ValueError, match=r"every=0 is not allowed"):
-        RetrievalEvaluation(TEST, every=0)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"every": 0}, r"every=0 is not allowed"),
+        ({"every": True}, r"every=True is not allowed"),
+        ({"k": 0}, r"k=0"),
+        ({"embedder": TEST[1]}, r"embedder is a ndarray, allowed is a keras.Model"),
+        ({"gallery": 5}, r"gallery is a int, allowed are a pair"),
+    ],
+)
+def test_bad_arguments_are_refused_at_once(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        RetrievalEvaluation(TEST, **arguments)
+
+
+def test_evaluate_needs_an_embedder():
+    with pytest.raises(ValueError, match=r"evaluate\(\) came before fit"):
+        RetrievalEvaluation(TEST).evaluate()
+
+
+def test_one_callback_for_several_models():
+    evaluation = RetrievalEvaluation(TEST)
+    for rate in (0.001, 0.1):
+        model = small.model(keras.optimizers.Adam(rate))
+        history = model.fit(*small.data(), callbacks=[evaluation], **QUICK).history
+        embeddings = embedder_of(model).predict(TEST[0], verbose=0)
+        expected = retrieval_metrics(embeddings, TEST[1])["map@r"]
+        assert history["val_map@r"][-1] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.tensorflow
+def test_an_endless_dataset_is_refused():
+    import tensorflow as tf
+
+    with pytest.raises(ValueError, match="that never ends"):
+        RetrievalEvaluation(tf.data.Dataset.from_tensor_slices(TEST).batch(4).repeat())
+
+
+def test_a_pytorch_data_loader_on_any_backend():
+    torch = pytest.importorskip("torch")
+    rows = torch.utils.data.TensorDataset(torch.tensor(TEST[0]), torch.tensor(TEST[1]))
+    embedder = embedder_of(small.model())
+    loader = torch.utils.data.DataLoader(rows, batch_size=17)
+    metrics = RetrievalEvaluation(loader, embedder).evaluate()
+    expected = RetrievalEvaluation(TEST, embedder).evaluate()
+    assert metrics["map@r"] == pytest.approx(expected["map@r"], abs=1e-6)

@@ -119,16 +119,14 @@ def test_named_files_and_targets_exist(document):
 
 @pytest.mark.tensorflow
 def test_quickstart_runs(tmp_path):
-    command = ["examples/quickstart.py", "--output", tmp_path, "--epochs", "1", "--classes", "30"]
+    command = ["examples/quickstart.py", "--output", tmp_path, "--epochs", "3", "--classes", "200"]
     done = subprocess.run(
         [sys.executable, *map(str, command)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    rows = re.findall(
-        r"^(raw pixels|untrained embedder|trained embedder)((?: +[\d.]+){4})$", done.stdout, re.M
-    )
-    assert len(rows) == 3
-    assert all(0 < float(value) <= 1 for _, values in rows for value in values.split())
+    rows = re.findall(r"^(raw pixels|(?:un)?trained embedder)((?: +[\d.]+){4})$", done.stdout, re.M)
+    recall = {name: float(values.split()[0]) for name, values in rows}
+    assert recall["trained embedder"] > max(recall["raw pixels"], recall["untrained embedder"])
     written = {path.name for path in tmp_path.iterdir()}
     assert written == {"embedder.keras", "saved_model", "learning_curves.png", "neighbors.png"}
     loaded = keras.models.load_model(tmp_path / "embedder.keras")

@@ -89,6 +89,16 @@ def test_embeddings_of_another_shape(shape):
         ProxyGML(3).build(shape)
 
 
+def test_embeddings_of_another_shape_or_dtype_after_building():
+    layer = ProxyGML(3)
+    layer(np.ones((2, 8), "float32"))
+    for shape in ((2, 5, 8), (8,), (2, 7)):
+        with pytest.raises(ValueError, match=r"expected (min_)?ndim|expected axis -1"):
+            layer(np.ones(shape, "float32"))
+    with pytest.raises(ValueError, match=r"dtype .*int32.* came, allowed are floats"):
+        layer(np.ones((2, 8), "int32"))
+
+
 @pytest.mark.parametrize(
     "layer",
     [
@@ -101,6 +111,27 @@ def test_configuration_round_trip(layer):
     twin = keras.layers.deserialize(keras.layers.serialize(layer))
     assert type(twin) is type(layer)
     assert twin.get_config() == layer.get_config()
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+def test_separation_round_trip_and_its_weight_is_fixed():
+    separation = ProxySeparation(0.7)
+    twin = keras.regularizers.deserialize(keras.regularizers.serialize(separation))
+    assert isinstance(twin, ProxySeparation)
+    assert twin.weight == 0.7
+    with pytest.raises(AttributeError):  # layers share it
+        separation.weight = 1.0
+
+
+def test_float64():
+    keras.config.set_floatx("float64")
+    try:
+        layer = ProxyGML(3, proxies_regularizer=ProxySeparation(0))
+        layer(np.ones((2, 4)))
+        expected = "float32" if keras.backend.backend() == "jax" else "float64"
+        assert keras.backend.standardize_dtype(layer.losses[0].dtype) == expected
+    finally:
+        keras.config.set_floatx("float32")
 
 
 def test_separation_checks_its_input():

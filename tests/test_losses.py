@@ -75,6 +75,12 @@ def test_ratio_outside_its_range(ratio):
         ProxyGMLLoss(ratio)
 
 
+@pytest.mark.parametrize("scale", [0, -1, float("inf"), float("nan")])
+def test_scale_outside_its_range(scale):
+    with pytest.raises(ValueError, match=r"scale=.* is not allowed"):
+        ProxyGMLLoss(scale=scale)
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
@@ -94,15 +100,30 @@ def test_bad_labels(similarities, labels, message):
 
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 2, 1)])
 def test_similarities_of_another_rank(shape):
-    with pytest.raises(ValueError, match=r"Similarities of shape \(4, 5.*allowed is \[B, C, N\]"):
-        ProxyGMLLoss(0.5)(LABELS, np.zeros(shape, "float32"))
+    similarities = np.zeros(shape, "float32")
+    for loss in (ProxyGMLLoss(0.5), lambda *given: proxy_gml(*given, k=5)):
+        with pytest.raises(ValueError, match=r"of shape \(4, 5.*allowed is \[B, C, N\]"):
+            loss(LABELS, similarities)
+
+
+def test_labels_too_large_for_any_integer_type_in_use(similarities):
+    with pytest.raises(ValueError, match=r"Label 4294967296 came"):
+        proxy_gml(np.array([0, 2**32, 1, 1]), similarities, 5)
+
+
+def test_labels_as_a_list(similarities):
+    expected = ops.convert_to_numpy(proxy_gml(LABELS, similarities, 5))
+    ours = ops.convert_to_numpy(proxy_gml(LABELS.tolist(), similarities.tolist(), 5))
+    np.testing.assert_allclose(ours, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="Label 7 came"):
+        proxy_gml([7, 0, 0, 0], similarities, 5)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("label", [-1, 5, -100])
 def test_label_out_of_range_in_fit_raises_or_gives_nan(label, jit_compile):
     if keras.backend.backend() == "torch" and jit_compile:
-        pytest.skip("Keras does not compile fit on PyTorch")
+        pytest.skip("PyTorch's compiler takes minutes")
     model = keras.Sequential([keras.Input((3,)), ProxyGML(5, 2, proxies_regularizer=None)])
     model.compile("sgd", ProxyGMLLoss(0.5), jit_compile=jit_compile)
     data = np.ones((4, 3), "float32"), np.array([0, 1, label, 2], "int32")

@@ -46,11 +46,23 @@ def test_embedder_keeps_the_structure_of_the_inputs():
     assert embedder(values).shape == (2, 16)
 
 
+def test_a_head_shared_by_models():
+    inputs, head = keras.Input((8,)), ProxyGML(3)
+    layers = [keras.layers.Dense(4), keras.layers.Dense(4)]
+    first, second = (keras.Model(inputs, head(layer(inputs))) for layer in layers)
+    assert layers[0] in embedder_of(first).layers
+    other = keras.Input((8,))
+    third = keras.Model(other, head(layers[0](other)))
+    for model in (second, third):
+        with pytest.raises(ValueError, match=r"was called in another model before"):
+            embedder_of(model)
+
+
 def test_models_without_one_proxy_layer():
     inputs = keras.Input((8,))
     none = keras.Model(inputs, keras.layers.Dense(3)(inputs))
     two = keras.Model(inputs, [ProxyGML(3, name="a")(inputs), ProxyGML(4, name="b")(inputs)])
-    with pytest.raises(ValueError, match=r"has 0 proxy layers \(none\), allowed is one"):
+    with pytest.raises(ValueError, match=r"has 0 proxy layers \(none.*, allowed is one"):
         embedder_of(none)
     with pytest.raises(ValueError, match=r"has 2 proxy layers \(a, b\)"):
         embedder_of(two)
@@ -88,10 +100,13 @@ def test_loads_in_a_fresh_process(tmp_path):
     inputs, labels = small.data()
     model.fit(inputs, labels, verbose=0)
     model.save(tmp_path / "model.keras")
+    plain = keras.Sequential([keras.Input((8,)), ProxySimilarity(4, name="plain")])
+    plain.save(tmp_path / "plain.keras")
     np.save(tmp_path / "inputs.npy", inputs)
     code = """
 import sys, keras, numpy as np, keras_proxygml
 folder = sys.argv[1]
+assert keras.models.load_model(folder + "/plain.keras").layers[-1].num_classes == 4
 model = keras.models.load_model(folder + "/model.keras")
 np.save(folder + "/outputs.npy", model.predict(np.load(folder + "/inputs.npy"), verbose=0))
 print(model.loss.get_config()["ratio"], model.optimizer.proxy_multiplier, model.optimizer.l2)

@@ -45,11 +45,11 @@ def test_neighbors_need_equally_many_of_each():
 
 def test_history_draws_what_was_measured():
     history = {"loss": [3, 2, 1, 0.5], "val_recall@1": [0.4, 0.8], "val_seconds": [1, 1]}
-    figure = visualization.plot_history(history, baseline={"recall@1": 0.1, "nmi": 0.3})
+    figure = visualization.plot_history(history, baseline={"recall@1": 0.1, "nmi": 0.3}, every=2)
     loss, metrics = figure.axes
     assert list(loss.lines[0].get_ydata()) == [3, 2, 1, 0.5]
     (line,) = metrics.lines
-    assert list(line.get_xdata()) == [0, 2, 4]  # evaluated every second epoch
+    assert list(line.get_xdata()) == [0, 2, 4]
     assert list(line.get_ydata()) == [0.1, 0.4, 0.8]
     with pytest.raises(ValueError, match=r"None of .* is in the history, which has \('loss',\)"):
         visualization.plot_history({"loss": [1]})

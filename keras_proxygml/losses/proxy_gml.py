@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_proxygml.graph import (
@@ -11,7 +12,7 @@ from keras_proxygml.graph import (
     reverse_label_propagation,
     widen,
 )
-from keras_proxygml.losses.labels import check_integers, check_range
+from keras_proxygml.losses.inputs import check_integers, check_range, check_similarities
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
@@ -29,15 +30,18 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         outside `[0, C)` where its value can't be read beforehand (inside a compiled graph).
 
     Raises:
-        ValueError: If k is out of its range, or labels are not integers in `[0, C)`.
+        ValueError: If k is out of its range, labels are not integers in `[0, C)`, or similarities
+            are not `[B, C, N]`.
 
     Reference:
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
-    check_integers(labels)
-    labels = ops.reshape(ops.convert_to_tensor(labels), (-1,))
-    check_range(labels, similarities.shape[1])
     similarities = widen(ops.convert_to_tensor(similarities))
+    check_similarities(similarities)
+    labels = labels if ops.is_tensor(labels) else np.asarray(labels)
+    check_integers(labels)
+    check_range(labels, similarities.shape[1])
+    labels = ops.reshape(ops.convert_to_tensor(labels), (-1,))
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)
     return masked_softmax_loss(scale * scores, reached, labels)
@@ -54,9 +58,9 @@ class ProxyGMLLoss(ProxyLoss):
     Args:
         ratio: Share of all proxies that a sample keeps, in (0, 1]. Must be more than 1/C, that a
             negative is left. The paper has 0.05.
-        scale: Factor of the class scores before the softmax. A score sums N cosines, which acts
-            like a temperature of 1/N; with N = 1 the softmax is nearly flat at scale 1, and 20
-            (a commented-out line of the official code) is a good start.
+        scale: Factor of the class scores before the softmax, above 0. A score sums N cosines,
+            which acts like a temperature of 1/N; with N = 1 the softmax is nearly flat at scale
+            1, and 20 (a commented-out line of the official code) is a good start.
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
         dtype: float32 (the default) or float64, whatever the dtype policy.
@@ -100,6 +104,8 @@ class ProxyGMLLoss(ProxyLoss):
                 f"ratio={ratio!r} is not allowed. It is the share of all proxies that a sample "
                 f"keeps: give a number above 0 and up to 1, such as the paper's 0.05."
             )
+        if not 0 < scale < math.inf:
+            raise ValueError(f"scale={scale!r} is not allowed. Give a number above 0.")
         self.ratio = ratio
         self.scale = scale
 
@@ -108,12 +114,13 @@ class ProxyGMLLoss(ProxyLoss):
         return proxy_gml(labels, similarities, self._k(num_classes, num_proxies), self.scale)
 
     def _k(self, num_classes, num_proxies):
+        # In the order of the official code, whose rounding decides where the product is whole.
         k = math.ceil(self.ratio * num_classes * num_proxies)
         if k <= num_proxies:
             raise ValueError(
                 f"ratio={self.ratio} keeps k={k} of {num_classes * num_proxies} proxies, not more "
                 f"than the {num_proxies} of one class, so no negative is left and nothing is "
-                f"learned. Raise ratio above {1 / num_classes:.6g} (one part in the {num_classes} "
+                f"learned. Raise ratio above {1 / num_classes} (one part in the {num_classes} "
                 f"classes); a share of 1 keeps all proxies."
             )
         return k

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_proxygml.losses.labels import check_integers
+from keras_proxygml.losses.inputs import check_integers, check_similarities
 
 
 class ProxyLoss(keras.losses.Loss):
@@ -38,11 +38,7 @@ class ProxyLoss(keras.losses.Loss):
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
-        if len(y_pred.shape) != 3:
-            raise ValueError(
-                f"Similarities of shape {tuple(y_pred.shape)} came, allowed is [B, C, N]. End the "
-                f"model in a proxy layer such as keras_proxygml.ProxyGML(num_classes)."
-            )
+        check_similarities(y_pred)
         labels = ops.reshape(y_true, (-1,))
         # Fractions can get here only as symbolic float64; -1 is no class, so they do not pass.
         labels = ops.where(ops.equal(labels, ops.floor(labels)), labels, -1.0)

@@ -1,6 +1,23 @@
-"""Checks of the labels that every loss takes."""
+"""Checks of what every loss takes."""
 
+import numpy as np
 from keras import ops
+
+
+def check_similarities(similarities):
+    """Raises if similarities are not `[B, C, N]`.
+
+    Args:
+        similarities: Cosines of samples and proxies.
+
+    Raises:
+        ValueError: If their rank is not 3.
+    """
+    if len(similarities.shape) != 3:
+        raise ValueError(
+            f"Similarities of shape {tuple(similarities.shape)} came, allowed is [B, C, N]. End "
+            f"the model in a proxy layer such as keras_proxygml.ProxyGML(num_classes)."
+        )
 
 
 def check_integers(labels):
@@ -40,7 +57,7 @@ def check_range(labels, num_classes):
     Inside a compiled graph they can't: there the loss itself is NaN, or the platform raises.
 
     Args:
-        labels: Class of each sample. `[B]`, integers.
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers.
         num_classes: C, how many classes there are.
 
     Raises:
@@ -53,7 +70,7 @@ def check_range(labels, num_classes):
         return
     if none_wrong:
         return
-    wrong = ops.convert_to_numpy(labels)[ops.convert_to_numpy(out_of_range)]
+    wrong = np.asarray(ops.convert_to_numpy(labels))[ops.convert_to_numpy(out_of_range)]
     raise ValueError(
         f"Label {wrong[0]} came ({len(wrong)} of {len(labels)} labels are out of range), allowed "
         f"are 0 to {num_classes - 1}. Renumber the labels from 0, or give the proxy layer as many "
