@@ -1,5 +1,6 @@
 """Metric learning for Keras 3 with ProxyGML."""
 
+from keras_proxygml import applications as applications
 from keras_proxygml import callbacks as callbacks
 from keras_proxygml import datasets as datasets
 from keras_proxygml import graph as graph
@@ -13,12 +14,24 @@ from keras_proxygml import visualization as visualization
 from keras_proxygml.callbacks import RetrievalEvaluation as RetrievalEvaluation
 from keras_proxygml.layers import ProxyGML as ProxyGML
 from keras_proxygml.layers import ProxySimilarity as ProxySimilarity
+from keras_proxygml.losses import ArcFaceLoss as ArcFaceLoss
+from keras_proxygml.losses import CosFaceLoss as CosFaceLoss
+from keras_proxygml.losses import LiftedStructureLoss as LiftedStructureLoss
+from keras_proxygml.losses import NormalizedSoftmaxLoss as NormalizedSoftmaxLoss
+from keras_proxygml.losses import NPairsLoss as NPairsLoss
+from keras_proxygml.losses import ProxyAnchorLoss as ProxyAnchorLoss
 from keras_proxygml.losses import ProxyGMLLoss as ProxyGMLLoss
+from keras_proxygml.losses import ProxyNCALoss as ProxyNCALoss
+from keras_proxygml.losses import SoftTripleLoss as SoftTripleLoss
+from keras_proxygml.losses import TripletHardLoss as TripletHardLoss
+from keras_proxygml.losses import TripletSemiHardLoss as TripletSemiHardLoss
 from keras_proxygml.losses import proxy_gml as proxy_gml
 from keras_proxygml.metrics import clustering_metrics as clustering_metrics
 from keras_proxygml.metrics import retrieval_metrics as retrieval_metrics
 from keras_proxygml.models import embedder_of as embedder_of
+from keras_proxygml.models import freeze_batch_norm as freeze_batch_norm
 from keras_proxygml.optimizers import ProxyAdam as ProxyAdam
+from keras_proxygml.regularizers import ProxyMerging as ProxyMerging
 from keras_proxygml.regularizers import ProxySeparation as ProxySeparation
 
 __version__ = "0.1.0"

@@ -19,11 +19,12 @@ def embedder_of(model):
         it as a SavedModel by `export`.
 
     Raises:
-        ValueError: If the model has no proxy layer or several, or is not functional.
+        ValueError: If the model has no proxy layer, several, or one shared with another model, or
+            if it is not functional.
     """
     heads = [layer for layer in model.layers if isinstance(layer, ProxySimilarity)]
     if len(heads) != 1:
-        found = ", ".join(head.name for head in heads) or "none"
+        found = ", ".join(head.name for head in heads) or "none; one inside an inner model hides"
         raise ValueError(
             f"{model.name} has {len(heads)} proxy layers ({found}), allowed is one. Make the "
             f"embedder yourself: keras.Model(model.input, embeddings)."
@@ -36,4 +37,46 @@ def embedder_of(model):
         )
     # A sequential model has one input; a functional one may have a dict of them, which is kept.
     inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-    return keras.Model(inputs, heads[0].input, name=f"{model.name}_embedder")
+    # A proxy layer that several models share knows only what it was called on first: layers of
+    # another model, or none that lead here from these inputs.
+    try:
+        embedder = keras.Model(inputs, heads[0].input, name=f"{model.name}_embedder")
+        owns = [
+            isinstance(x, keras.layers.InputLayer) or x in model.layers for x in embedder.layers
+        ]
+    except ValueError:
+        owns = [False]
+    if not all(owns):
+        raise ValueError(
+            f"{heads[0].name} was called in another model before {model.name}, allowed is a proxy "
+            f"layer of one model. Make the embedder yourself: keras.Model(model.input, embeddings)."
+        )
+    return embedder
+
+
+def freeze_batch_norm(model):
+    """Freezes every batch normalization of a model: it normalises by its statistics as they are.
+
+    Neither its statistics nor its scale and offset change any more, in training either; all other
+    layers train as before. The paper does so for Cars196 and CUB-200-2011. (Its code stops the
+    statistics only, and goes on training scale and offset.)
+
+    Call it before `compile`, and after anything that sets `trainable` of the model, which would
+    undo it.
+
+    Args:
+        model: A `keras.Model`, for instance of `keras.applications`. Models and layers nested in
+            it are included.
+
+    Returns:
+        How many batch normalizations there are, an int; 0 where the model has none.
+
+    Reference:
+        `--freeze_BN` in `run.sh` and `train.py` of the official ProxyGML code.
+    """
+    # model.layers would not look into layers that are made of layers.
+    layers = model._flatten_layers()
+    frozen = [layer for layer in layers if isinstance(layer, keras.layers.BatchNormalization)]
+    for layer in frozen:
+        layer.trainable = False  # makes Keras use the moving statistics, too
+    return len(frozen)

@@ -19,6 +19,7 @@ ALLOWED = {
     "models": {"layers"},
     "callbacks": {"metrics", "models"},
     "visualization": set(),
+    "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
 # tf.data, SavedModel and tf.distribute live here, if anywhere.
 MAY_USE_TENSORFLOW = {"datasets"}

@@ -3,6 +3,8 @@
 import numpy as np
 from keras import ops
 
+from keras_proxygml.graph import widen
+
 
 def check_similarities(similarities):
     """Raises if similarities are not `[B, C, N]`.
@@ -76,3 +78,24 @@ def check_range(labels, num_classes):
         f"are 0 to {num_classes - 1}. Renumber the labels from 0, or give the proxy layer as many "
         f"num_classes as there are."
     )
+
+
+def checked(labels, similarities):
+    """Checks labels and similarities, flattens the ones and widens the others.
+
+    Args:
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`.
+        similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
+
+    Returns:
+        Labels `[B]`, and similarities `[B, C, N]`, float32 or float64.
+
+    Raises:
+        ValueError: If labels are not integers in `[0, C)`, or similarities are not `[B, C, N]`.
+    """
+    similarities = widen(ops.convert_to_tensor(similarities))
+    check_similarities(similarities)
+    labels = labels if ops.is_tensor(labels) else np.asarray(labels)
+    check_integers(labels)
+    check_range(labels, similarities.shape[1])
+    return ops.reshape(ops.convert_to_tensor(labels), (-1,)), similarities

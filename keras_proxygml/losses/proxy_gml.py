@@ -3,16 +3,13 @@
 import math
 
 import keras
-import numpy as np
-from keras import ops
 
 from keras_proxygml.graph import (
     knn_subgraph,
     masked_softmax_loss,
     reverse_label_propagation,
-    widen,
 )
-from keras_proxygml.losses.inputs import check_integers, check_range, check_similarities
+from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
@@ -36,12 +33,7 @@ def proxy_gml(labels, similarities, k, scale=1.0):
     Reference:
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
-    similarities = widen(ops.convert_to_tensor(similarities))
-    check_similarities(similarities)
-    labels = labels if ops.is_tensor(labels) else np.asarray(labels)
-    check_integers(labels)
-    check_range(labels, similarities.shape[1])
-    labels = ops.reshape(ops.convert_to_tensor(labels), (-1,))
+    labels, similarities = checked(labels, similarities)
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)
     return masked_softmax_loss(scale * scores, reached, labels)
