@@ -1,6 +1,6 @@
 """From images to an embedder that retrieves classes it has never seen, in about three minutes.
 
-    python examples/quickstart.py [--output demo] [--epochs 8] [--classes 0]
+    python examples/quickstart.py [--output demo] [--epochs 6] [--classes 0]
 
 The images are characters, each drawn in twelve font faces. Half of the characters train the
 embedder. The other half, which it never sees, tests it: given one drawing of a character, are the
@@ -47,7 +47,7 @@ def build_model(num_classes):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--output", type=Path, default=Path("demo"), help="folder for the results")
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--classes", type=int, default=0, help="how many to use; 0 is all")
     args = parser.parse_args()
     args.output.mkdir(parents=True, exist_ok=True)
@@ -61,12 +61,9 @@ def main():
 
     # 2. A model from images to similarities with the proxies.
     model = build_model(num_classes)
-    steps = args.epochs * int(np.ceil(len(train[0]) / 128))
     model.compile(
         # The proxies are new and few of them are met in a batch: they learn ten times as fast.
-        optimizer=ProxyAdam(
-            keras.optimizers.schedules.CosineDecay(1e-3, steps), proxy_multiplier=10
-        ),
+        optimizer=ProxyAdam(1e-3, proxy_multiplier=10),
         # Each drawing is compared with the nearest 5 % of all proxies, and with all of its own.
         loss=ProxyGMLLoss(ratio=0.05),
     )
