@@ -27,11 +27,14 @@ def approximate_retrieval_metrics(
 ):
     """Retrieval metrics of a gallery too large for exact search, and how far to trust them.
 
-    A faiss index finds the nearest items; they are ranked by exact similarity, ties against.
+    A faiss index finds the nearest items; those are ranked by exact similarity, ties against. An
+    item it misses is a match lost or a rival less, so that a metric may come out too low or too
+    high: `index_recall@K` says how much is missed. Queries, gallery and index are kept in memory.
 
     Args:
-        embeddings, labels, k, gallery, gallery_labels: As in `retrieval_metrics`.
+        embeddings, labels: As in `retrieval_metrics`.
         index: What faiss's `index_factory` makes of it, as `"IVF4096,Flat"` or `"HNSW32"`.
+        k, gallery, gallery_labels: As in `retrieval_metrics`.
         search: Settings of the search, as `"nprobe=32"` or `"efSearch=64"`.
         checked: How many queries to search exactly as well.
         seed: Chooses them.
@@ -45,6 +48,8 @@ def approximate_retrieval_metrics(
         ValueError: As `retrieval_metrics`, or if faiss refuses the index or the settings.
     """
     cutoffs = check_cutoffs(k)
+    if checked < 1:
+        raise ValueError(f"checked={checked}, but at least one query must be searched exactly.")
     queries, items = check_pair(embeddings, labels, gallery, gallery_labels)
     matches = count_matches(queries[1], items[1], itself=gallery is None)
     rows = columns = UnitVectors(*queries, keep=True)

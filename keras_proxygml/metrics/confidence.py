@@ -11,7 +11,13 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A metric on the data, and the ends of an interval for its true value."""
+    """A metric, and where its true value lies.
+
+    Attributes:
+        value: On the data.
+        low: Lower end of the interval.
+        high: Upper end.
+    """
 
     value: float
     low: float
@@ -20,8 +26,13 @@ class Interval:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """By how much the second embedding is better, the ends of an interval for the true difference,
-    and how often chance alone would make one as large, in either direction.
+    """By how much a second embedding is better in a metric.
+
+    Attributes:
+        difference: On the data.
+        low: Lower end of the interval for the true difference.
+        high: Upper end.
+        p_value: How often chance alone would make a difference as large, in either direction.
     """
 
     difference: float
@@ -58,7 +69,7 @@ def confidence_intervals(results, *, k=(1, 2, 4, 8), confidence=0.95, resamples=
     return {name: Interval(*interval) for name, interval in zip(names, ends, strict=True)}
 
 
-def compare(first, second, *, k=(1, 2, 4, 8), confidence=0.95, resamples=2000, seed=0):
+def compare_results(first, second, *, k=(1, 2, 4, 8), confidence=0.95, resamples=2000, seed=0):
     """How much better a second embedding of the same data is, for every metric.
 
     Both are compared on the same queries, so what makes a class hard for both cancels out. The
@@ -66,7 +77,8 @@ def compare(first, second, *, k=(1, 2, 4, 8), confidence=0.95, resamples=2000, s
     the embeddings were equally good, they could be exchanged in any class.
 
     Args:
-        first, second: `QueryResults` of the same queries and gallery, in the same order.
+        first: `QueryResults` of one embedding.
+        second: Those of another, of the same queries and gallery in the same order.
         k, confidence, resamples, seed: As in `confidence_intervals`.
 
     Returns:

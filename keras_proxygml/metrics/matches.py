@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from keras_proxygml.metrics.threads import in_threads
 from keras_proxygml.metrics.vectors import LEVEL
 
 # A key sorts the matches of a block of queries: by the query's place in the block, then from high
@@ -71,15 +72,20 @@ class Matches:
         np.minimum(live, alive[start[1:]] - alive[start[:-1]], out=live)
 
 
-def set_keys(matches, queries, items, itself):
+def set_keys(matches, queries, items, threads=1):
     """Computes how similar the matches are, exactly.
 
     Args:
         matches: The `Matches` of the queries.
-        queries, items: Their and the gallery's `UnitVectors`.
-        itself: Whether the gallery is the queries, so that a query does not match itself.
+        queries: Their `UnitVectors`.
+        items: The gallery's. The same object if the gallery is the queries; then a query does not
+            match itself.
+        threads: How many to work with.
     """
-    for rows, columns, offset in _own_classes(matches, queries, items, itself):
+    itself = queries is items
+
+    def fill(task):
+        rows, columns, offset = task
         levels = _levels(queries, rows, items, columns)
         if itself:
             levels = _without_self(levels, offset)
@@ -87,8 +93,10 @@ def set_keys(matches, queries, items, itself):
         entries = matches.start[rows][..., None] + np.arange(levels.shape[-1])
         matches.keys[entries] = key((rows % matches.block)[..., None], levels)
 
+    in_threads(fill, _own_classes(matches, queries, items, itself), threads)
 
-def _own_classes(matches, queries, items, itself, numbers=2**20):
+
+def _own_classes(matches, queries, items, itself, numbers=2**19):
     """Places of queries `[G, r]` and of all items `[G, c]` of each one's class, G classes at once.
 
     Classes of equal size go together, and about `numbers` numbers at a time. The third value says

@@ -6,8 +6,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from keras_proxygml.metrics.inputs import check_dims, check_vectors
-from keras_proxygml.metrics.plan import cores
-from keras_proxygml.metrics.ranking import in_threads
+from keras_proxygml.metrics.threads import cores, in_threads
 from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels, rounding_slack
 
 HEIGHT, WIDTH = 256, 4096  # queries and items multiplied at a time

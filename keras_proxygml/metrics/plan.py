@@ -1,10 +1,10 @@
 """How to split a search so that it is fast and stays within a budget of memory."""
 
 import dataclasses
-import os
 
 import numpy as np
 
+from keras_proxygml.metrics.threads import cores
 from keras_proxygml.metrics.tiles import LISTED, STRIP
 
 # Queries with more matches than this, or than this share of the gallery, are ranked in panels:
@@ -13,7 +13,7 @@ MOST_MATCHES = 256
 MOST_SHARE = 1 / 32
 MOST_DIMS = 2**16  # beyond, float32 is too far from exact to decide much
 EDGES = (2048, 1024, 512, 256, 128, 64)
-WIDTH = 1024  # gallery items that a panel multiplies at a time
+WIDTH = 256  # gallery items that a panel multiplies at a time
 ENTRY = 12  # bytes kept per match ranked in tiles
 
 
@@ -56,7 +56,7 @@ def make_plan(counts, items, dims, itself, budget):
     keep = vectors <= budget / 2
     most = _most_matches(counts, items, dims, budget / 4)
     left = budget - keep * vectors - ENTRY * counts[counts <= most].sum()
-    enough = max(items, 512) / 8  # tiles for several threads even in a small gallery
+    enough = max(items, 512) / 6  # tiles for several threads even in a small gallery
     available = cores()
     for threads in sorted({available, -(-available // 4), 1}, reverse=True):
         height = min(256, int(left / threads - _panel_bytes(0, items, dims)) // (24 * items))
@@ -64,10 +64,11 @@ def make_plan(counts, items, dims, itself, budget):
             fits = threads * _tile_bytes(edge, dims, most, keep) <= left
             if fits and height > 0 and edge <= max(enough, EDGES[-1]):
                 return Plan(keep, most, edge, height, threads)
-    need = max(_tile_bytes(EDGES[-1], dims, most, keep), _panel_bytes(1, items, dims))
+    # Kept vectors and matches leave at least a quarter.
+    need = 4 * max(_tile_bytes(EDGES[-1], dims, MOST_MATCHES, False), _panel_bytes(1, items, dims))
     raise ValueError(
         f"memory_budget={budget} bytes is too little to search {items} items of {dims} numbers. "
-        f"Give about {budget - int(left) + need} or more; the default is {2**29}."
+        f"Give {need} or more; the default is {2**29}."
     )
 
 
@@ -89,10 +90,3 @@ def _tile_bytes(edge, dims, most, keep):
 def _panel_bytes(height, items, dims):
     """What one thread holds: similarities, their copies while they are sorted, and vectors."""
     return 24 * height * items + 20 * WIDTH * dims
-
-
-def cores():
-    """How many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

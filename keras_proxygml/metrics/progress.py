@@ -35,8 +35,10 @@ class Progress:
     def line(self, seconds):
         """What to show so many seconds after the start."""
         done = self.done / self.total
+        if not done:
+            return "retrieval: 0%"
         if done >= 1:
-            return f"retrieval: 100 % in {seconds:.0f} s" + " " * 24
+            return f"retrieval: 100% in {seconds:.0f} s" + " " * 24
         left = seconds / done * (1 - done)
         end = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
-        return f"retrieval: {done:4.0%}, {left:.0f} s left, until {end}   "
+        return f"retrieval: {done:.0%}, {left:.0f} s left, until {end}   "

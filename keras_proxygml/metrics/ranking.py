@@ -1,8 +1,5 @@
 """Ranks of the own-class items of queries: exact, in threads, within a budget of memory."""
 
-import concurrent.futures
-import threading
-
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -10,6 +7,7 @@ from keras_proxygml.metrics.matches import Matches, set_keys
 from keras_proxygml.metrics.panels import Panels
 from keras_proxygml.metrics.plan import WIDTH, make_plan
 from keras_proxygml.metrics.progress import Progress
+from keras_proxygml.metrics.threads import in_threads
 from keras_proxygml.metrics.tiles import Tiles
 from keras_proxygml.metrics.vectors import UnitVectors
 from keras_proxygml.metrics.vectors import unit_vectors as unit_vectors  # for clustering.py
@@ -30,8 +28,8 @@ def rank_matches(queries, items, counts, *, memory_budget, progress=False):
     """
     number = len((items or queries)[1])
     plan = make_plan(counts, number, queries[0].shape[1], items is None, memory_budget)
-    rows = UnitVectors(*queries, plan.keep)
-    columns = rows if items is None else UnitVectors(*items, plan.keep)
+    rows = UnitVectors(*queries, plan.keep, plan.threads)
+    columns = rows if items is None else UnitVectors(*items, plan.keep, plan.threads)
     counts = counts[rows.order]
     found = np.full((3, len(counts)), np.nan)
     found[0] = 0
@@ -42,7 +40,7 @@ def rank_matches(queries, items, counts, *, memory_budget, progress=False):
         panels = Panels(rows, columns, np.flatnonzero(counts > plan.most), plan.height, WIDTH)
         watch = Progress(tiles.work() + panels.work(), progress)
         if tiles.work():
-            set_keys(tiles.matches, rows, columns, itself=items is None)
+            set_keys(tiles.matches, rows, columns, plan.threads)
             in_threads(tiles.give_up_early, tiles.blocks(), plan.threads)
             in_threads(tiles.count, tiles.tasks(), plan.threads, watch)
             for first in tiles.blocks():
@@ -51,26 +49,3 @@ def rank_matches(queries, items, counts, *, memory_budget, progress=False):
     result = np.empty_like(found)
     result[:, rows.order] = found
     return result
-
-
-def in_threads(function, tasks, threads, watch=None):
-    """Calls a function with each task, in threads; what it returns is the work done."""
-    tasks, lock, stop = iter(tasks), threading.Lock(), threading.Event()
-
-    def work():
-        while not stop.is_set():
-            with lock:
-                task = next(tasks, None)
-            if task is None:
-                return
-            done = function(task)
-            if watch:
-                watch.step(done)
-
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        futures = [pool.submit(work) for _ in range(threads)]
-        try:
-            for future in futures:
-                future.result()
-        finally:
-            stop.set()  # an error in one thread, or an interrupt, ends the others too

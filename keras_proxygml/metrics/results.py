@@ -27,7 +27,14 @@ class QueryResults:
     average_precision: np.ndarray
 
     def scores(self, k=(1, 2, 4, 8)):
-        """Each metric's value per query: name → `[Q]`, NaN where a query is left out."""
+        """Each metric's value per query.
+
+        Args:
+            k: The K of Recall@K, one or more positive integers.
+
+        Returns:
+            A dict: name → `[Q]`, NaN where a query is left out.
+        """
         found = self.first_rank > 0
         scores = {f"recall@{n}": (found & (self.first_rank <= n)) * 1.0 for n in check_cutoffs(k)}
         scores["map@r"] = self.average_precision
@@ -37,6 +44,9 @@ class QueryResults:
 
     def by_class(self, k=(1, 2, 4, 8)):
         """Each metric's mean per class.
+
+        Args:
+            k: The K of Recall@K.
 
         Returns:
             The classes of the queries, rising, `[C]`; and name → `[C]`, NaN where all queries of a
@@ -49,7 +59,14 @@ class QueryResults:
         }
 
     def class_sums(self, k=(1, 2, 4, 8)):
-        """Sums behind `by_class`: name → the sum `[C]`, and how many queries are in it `[C]`."""
+        """The sums behind `by_class`.
+
+        Args:
+            k: The K of Recall@K.
+
+        Returns:
+            A dict: name → the sum of each class, `[C]`, and how many queries are in it, `[C]`.
+        """
         _, index = np.unique(self.labels, return_inverse=True)
         return {
             name: tuple(np.bincount(index, weights) for weights in (np.nan_to_num(x), ~np.isnan(x)))
@@ -57,7 +74,14 @@ class QueryResults:
         }
 
     def metrics(self, k=(1, 2, 4, 8)):
-        """The mean of each of `scores(k)`, and `queries_without_match`."""
+        """The mean over the queries of every metric, as `retrieval_metrics` gives it.
+
+        Args:
+            k: The K of Recall@K.
+
+        Returns:
+            A dict: name → float, and the integer `queries_without_match`.
+        """
         means = {name: _mean(values) for name, values in self.scores(k).items()}
         return means | {"queries_without_match": int((self.matches == 0).sum())}
 

@@ -1,7 +1,6 @@
 """Retrieval metrics: Recall@K, R-precision, MAP@R and MRR by exact cosine search."""
 
 from keras_proxygml.metrics.inputs import check_cutoffs, check_pair, count_matches
-from keras_proxygml.metrics.inputs import check_set as _check_set  # noqa: F401, for clustering.py
 from keras_proxygml.metrics.ranking import rank_matches
 from keras_proxygml.metrics.results import QueryResults
 

@@ -32,10 +32,9 @@ class Side:
         self.start = matches.start[first:last] - entries.start
         self.some = matches.start[first + 1 : last + 1] > matches.start[first:last]
         self.live = np.maximum(matches.live[first:last], self.some)
-        self.restart(0.0)
 
     def restart(self, slack):
-        """Forgets what was counted. Similarities will be known to within slack."""
+        """Counts from nothing, with similarities that are known to within slack."""
         self.ahead = np.zeros(len(self.keys), "int64")
         self.undecided = []
         self.slack = int(np.ceil(slack * LEVEL)) + (slack > 0)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_proxygml.metrics.threads import in_threads
+
 # Components are multiples of 2**-24, so products are multiples of 2**-48 and, as unit vectors
 # have products of at most 1, every partial sum fits the 53 bits of float64: a matrix product is
 # exact, in whatever order a BLAS adds. Equal vectors tie, and nothing depends on block sizes.
@@ -39,13 +41,13 @@ def rounding_slack(dims):
     return unit / (1 - unit) * (1 + dims**0.5 * 2.0**-25) ** 2
 
 
-def exact_levels(left, right, rows, columns, numbers=2**20):
+def exact_levels(left, right, rows, columns, numbers=2**16):
     """Exact products of the pairs `left[rows[p]]`, `right[columns[p]]`, as levels.
 
     Args:
         left, right: Unit vectors. `[*, D]`.
         rows, columns: `[P]`.
-        numbers: How many float64 numbers to hold at a time, about.
+        numbers: How many float64 numbers to hold at a time: what a cache holds.
 
     Returns:
         `[P]`, int64.
@@ -66,6 +68,7 @@ class UnitVectors:
         embeddings: `[N, D]`.
         labels: `[N]`, integers.
         keep: Whether to keep them, not to make them on demand.
+        threads: How many to make them with.
 
     Attributes:
         order: Which embedding comes at which place. `[N]`.
@@ -73,15 +76,18 @@ class UnitVectors:
         dims: D.
     """
 
-    def __init__(self, embeddings, labels, keep, block=1024):
+    def __init__(self, embeddings, labels, keep, threads=1, block=1024):
         self._embeddings, self._kept = embeddings, None
         self.order = np.argsort(labels, kind="stable")
         self.classes = labels[self.order]
         self.dims = embeddings.shape[1]
         if keep:
             kept = np.empty(embeddings.shape, "float32")
-            for i in range(0, len(kept), block):
-                kept[i : i + block] = self[i : i + block]
+
+            def fill(first):
+                kept[first : first + block] = self[first : first + block]
+
+            in_threads(fill, range(0, len(kept), block), threads)
             self._kept = kept
 
     def __len__(self):

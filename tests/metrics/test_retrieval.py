@@ -1,5 +1,7 @@
 import json
 import pathlib
+import re
+import tracemalloc
 
 import hypothesis
 import numpy as np
@@ -7,6 +9,9 @@ import pytest
 import retrieval_oracle as oracle
 from hypothesis import strategies as st
 
+from keras_proxygml.metrics import ranking, threads
+from keras_proxygml.metrics.plan import Plan
+from keras_proxygml.metrics.progress import Progress
 from keras_proxygml.metrics.retrieval import query_results, retrieval_metrics
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "peers_public.npz"
@@ -32,20 +37,109 @@ def clusters(items, classes, dims, noise=1.0, seed=0):
     return vectors.astype("float32"), labels
 
 
-@hypothesis.given(labelled_sets())
-def test_equals_oracle(data):
+# Every way to split a search: tiles of some rows and columns, panels of some rows, and both.
+PLANS = {
+    "tiles": Plan(keep=True, most=100, edge=5, height=1, threads=2),
+    "one tile": Plan(keep=True, most=100, edge=512, height=1, threads=1),
+    "made on demand": Plan(keep=False, most=100, edge=4, height=1, threads=1),
+    "panels": Plan(keep=True, most=0, edge=64, height=3, threads=2),
+    "both": Plan(keep=False, most=2, edge=4, height=2, threads=3),
+}
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@hypothesis.settings(deadline=None)
+@hypothesis.given(data=labelled_sets())
+def test_equals_oracle(plan, data):
     vectors, labels = data
     hypothesis.assume(len(set(labels)) < len(labels))
     expected = oracle.metrics(vectors, labels, K)
-    assert retrieval_metrics(vectors, labels, k=K) == pytest.approx(expected, abs=1e-12)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+        found = retrieval_metrics(vectors, labels, k=K)
+    assert found == pytest.approx(expected, abs=1e-12)
 
 
-@hypothesis.given(labelled_sets(), labelled_sets())
-def test_separate_gallery_equals_oracle(queries, gallery):
+@pytest.mark.parametrize("plan", PLANS)
+@hypothesis.settings(deadline=None)
+@hypothesis.given(queries=labelled_sets(), gallery=labelled_sets())
+def test_separate_gallery_equals_oracle(plan, queries, gallery):
     hypothesis.assume(set(queries[1]) & set(gallery[1]))
     expected = oracle.metrics(*queries, K, *gallery)
-    found = retrieval_metrics(*queries, k=K, gallery=gallery[0], gallery_labels=gallery[1])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+        found = retrieval_metrics(*queries, k=K, gallery=gallery[0], gallery_labels=gallery[1])
     assert found == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("spread", [0.0, 1e-7, 1e-5, 1e-3])
+def test_differences_below_float32_count(plan, spread, monkeypatch):
+    # Similarities within 1e-10 of each other: float32 products cannot order them, and must not.
+    vectors, labels = clusters(120, 30, 6, noise=2.0)
+    vectors = (1 + spread * vectors).astype("float32")
+    monkeypatch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+    found = query_results(vectors, labels).first_rank
+    ranks = oracle.per_query(vectors, labels)
+    assert found.tolist() == [r[0] if r else 0 for r in ranks]
+
+
+def test_no_split_changes_a_digit(monkeypatch):
+    vectors, labels = clusters(300, 40, 16, noise=1.5)
+    expected = query_results(vectors, labels)
+    order = np.random.default_rng(1).permutation(300)
+    for plan in (*PLANS.values(), Plan(keep=True, most=6, edge=64, height=7, threads=2)):
+        monkeypatch.setattr(ranking, "make_plan", lambda *_, plan=plan: plan)
+        found = query_results(vectors[order], labels[order])
+        for name in ("matches", "first_rank", "r_precision", "average_precision"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(expected, name)[order])
+        assert found.metrics() == expected.metrics()
+
+
+@pytest.mark.parametrize(("classes", "budget"), [(500, 2**23), (500, 2**26), (12, 2**23)])
+def test_memory_stays_within_the_budget(classes, budget):
+    vectors, labels = clusters(6000, classes, 64)
+    query_results(vectors[:100], labels[:100] % 9)  # imports and caches
+    tracemalloc.start()
+    try:
+        query_results(vectors, labels, memory_budget=budget)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < budget + 200 * len(labels)
+
+
+def test_budget_that_is_too_small():
+    vectors, labels = clusters(3000, 40, 64)
+    with pytest.raises(ValueError, match="memory_budget=100000 bytes is too little") as error:
+        retrieval_metrics(vectors, labels, memory_budget=100_000)
+    enough = int(re.search(r"Give (\d+)", str(error.value))[1])
+    expected = retrieval_metrics(vectors, labels)
+    assert retrieval_metrics(vectors, labels, memory_budget=enough) == expected
+
+
+def test_progress_says_how_far_and_how_long(capsys):
+    vectors, labels = clusters(300, 40, 8)
+    retrieval_metrics(vectors, labels)
+    assert capsys.readouterr().err == ""
+    retrieval_metrics(vectors, labels, progress=True)
+    assert "100% in 0 s" in capsys.readouterr().err
+    assert Progress(200).line(0) == "retrieval: 0%"
+    half = Progress(200)
+    half.done = 50
+    assert half.line(10.0).startswith("retrieval: 25%, 30 s left, until ")
+
+
+def test_an_error_in_a_thread_ends_the_search():
+    seen = []
+
+    def fail(task):
+        seen.append(task)
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        threads.in_threads(fail, range(1000), 2)
+    assert len(seen) <= 4
 
 
 @pytest.mark.parametrize("case", ["balanced", "ragged"])
@@ -85,14 +179,6 @@ def test_zero_vectors_tie_with_right_angles():
     assert results.first_rank.tolist() == [2, 2, 0]
 
 
-def test_order_of_rows_changes_no_digit():
-    vectors, labels = clusters(300, 40, 16)
-    order = np.random.default_rng(1).permutation(300)
-    expected = retrieval_metrics(vectors, labels, k=K)
-    assert 0.2 < expected["recall@1"] < 0.95
-    assert retrieval_metrics(vectors[order], labels[order], k=K) == expected
-
-
 def test_length_of_vectors_changes_nothing():
     vectors, labels = clusters(200, 20, 8)
     scale = 2.0 ** np.random.default_rng(2).integers(-400, 400, (200, 1))
@@ -111,6 +197,22 @@ def test_query_without_match_is_a_miss_and_is_counted():
         "queries_without_match": 1,
     }
     assert [type(value) for value in found.values()] == [float] * 4 + [int]
+
+
+def test_results_per_query_and_class():
+    # On a line of angles: 0 and 1 find each other, 2 finds 3 behind item 4, 4 has no match.
+    angles = np.deg2rad([0, 10, 90, 120, 100])
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    results = query_results(vectors, [7, 7, 3, 3, 5])
+    assert results.matches.tolist() == [1, 1, 1, 1, 0]
+    assert results.first_rank.tolist() == [1, 1, 2, 2, 0]
+    np.testing.assert_array_equal(results.r_precision, [1, 1, 0, 0, np.nan])
+    np.testing.assert_array_equal(results.average_precision, [1, 1, 0, 0, np.nan])
+    classes, means = results.by_class(k=1)
+    assert classes.tolist() == [3, 5, 7]
+    np.testing.assert_array_equal(means["recall@1"], [0, 0, 1])
+    np.testing.assert_array_equal(means["map@r"], [0, np.nan, 1])
+    np.testing.assert_array_equal(means["mrr"], [0.5, 0, 1])
 
 
 def test_k_beyond_the_gallery():

@@ -1,0 +1,218 @@
+"""From image files to batches: tf.data pipelines to train and to evaluate with.
+
+TensorFlow is imported when they are called, so that the other data sets do without it.
+"""
+
+import itertools
+
+import numpy as np
+
+from keras_proxygml.datasets.pixels import TRIES, central_crop, decode, random_window, resize
+from keras_proxygml.datasets.reading import read_images
+
+
+def bgr_means(images):
+    """Reorders RGB to BGR and subtracts 104, 117, 128: what the official BN-Inception is fed with.
+
+    Args:
+        images: RGB, 0 to 255. `[B, height, width, 3]`, an array or a tensor.
+
+    Returns:
+        BGR about zero, a TensorFlow tensor. `[B, height, width, 3]`, float32.
+
+    Raises:
+        ImportError: If TensorFlow is missing.
+
+    Reference:
+        https://github.com/YuehuaZhu/ProxyGML, `train.py`.
+    """
+    tf = _tensorflow()
+    # As a convolution, since TensorFlow reverses and broadcasts over a short axis slowly.
+    reverse = np.eye(3, dtype="float32")[None, None, ::-1]
+    means = np.array([104, 117, 128], "float32")
+    return tf.nn.bias_add(tf.nn.conv2d(tf.cast(images, "float32"), reverse, 1, "VALID"), -means)
+
+
+def training_batches(
+    files,
+    batch_size=32,
+    *,
+    image_size=224,
+    area=(0.08, 1.0),
+    aspect=(3 / 4, 4 / 3),
+    flip=True,
+    preprocess=None,
+    seed=0,
+    first_epoch=0,
+    on_error="skip",
+):
+    """Reads images in a new random order each epoch, randomly cropped and flipped.
+
+    Each image is cropped to a random area and aspect at a random place, as torchvision's
+    `RandomResizedCrop` does, and resized bilinearly. For speed, that is antialiased, as it is with
+    PIL, only where a side shrinks to less than half. What is drawn depends on the seed, the epoch
+    and the number of files alone: two runs give equal batches, two epochs do not.
+
+    Args:
+        files: Which images, `ImageFiles`. JPEG, PNG, BMP or the first frame of a GIF; grey and
+            CMYK ones become RGB.
+        batch_size: Images in a batch, B. The last batch of an epoch holds what is left.
+        image_size: Height and width S of the images in pixels.
+        area: Smallest and largest share of an image to crop.
+        aspect: Smallest and largest width of a crop over its height. An image that offers no crop
+            of such area and aspect in ten tries is cropped to the aspect only, at its centre.
+        flip: Whether to mirror half of the images, left to right.
+        preprocess: What to make of the images, a function of a TensorFlow tensor `[B, S, S, 3]`,
+            float32, RGB 0 to 255: `bgr_means` for the official BN-Inception, the
+            `preprocess_input` of a `keras.applications` model. By default they stay as they are.
+        seed: Seed of order, crops and mirroring. An integer of 0 or more.
+        first_epoch: Number of the epoch that the first pass over the data set is; each pass is
+            one more. Give `initial_epoch` of `fit` to go on as an uninterrupted run would.
+        on_error: What to do when an image cannot be read: `"skip"` it, take another one again,
+            and warn once, with its path; or `"raise"`.
+
+    Returns:
+        A `tf.data.Dataset` of `(images, labels)`: `[B, S, S, 3]`, float32, and `[B]`, int32. One
+        pass is an epoch. Give `shuffle=False` to `fit`, or it warns that it does not shuffle.
+
+    Raises:
+        ValueError: If there are no files, or an argument is out of range.
+        ImportError: If TensorFlow is missing.
+        tensorflow.errors.InvalidArgumentError: While reading, if an image cannot be read and
+            `on_error` is `"raise"`.
+        tensorflow.errors.FailedPreconditionError: While reading, if most cannot be read.
+
+    Reference:
+        Szegedy et al., 2015, "Going Deeper with Convolutions"; torchvision's `RandomResizedCrop`;
+        the defaults are those of https://github.com/YuehuaZhu/ProxyGML, `train.py`.
+    """
+    tf = _tensorflow()
+    _check(files, on_error, batch_size=batch_size, image_size=image_size)
+    _check_whole(0, seed=seed, first_epoch=first_epoch)
+    _check_range("area", area, 1)
+    _check_range("aspect", aspect, np.inf)
+    count, epochs = len(files), itertools.count(first_epoch)
+
+    def shuffle():
+        # RandomState, since NumPy promises its stream for good.
+        random = np.random.RandomState([seed, next(epochs)])
+        # A second round, to replace images that are skipped.
+        order = np.concatenate([random.permutation(count), random.permutation(count)])
+        draws = random.random_sample((2 * count, 2 * TRIES + 3))
+        return order.astype("int32"), draws.astype("float32")
+
+    def shuffled(_):
+        order, draws = tf.numpy_function(shuffle, [], [tf.int32, tf.float32])
+        return tf.ensure_shape(order, [None]), tf.ensure_shape(draws, [None, None])
+
+    def read(contents, draws):
+        pixels = decode(contents, lambda size: random_window(size, draws[1:], area, aspect))
+        mirrored = flip & (draws[0] < 0.5)
+        pixels = tf.cond(mirrored, lambda: tf.reverse(pixels, [1]), lambda: pixels)
+        return resize(pixels, [image_size, image_size], smooth_beyond=2)
+
+    epoch = tf.data.Dataset.range(1).map(shuffled)
+    images = read_images(files, epoch, read, image_size, on_error).take(count)
+    images = images.apply(tf.data.experimental.assert_cardinality(count))
+    return _finish(images.batch(batch_size), preprocess)
+
+
+def evaluation_batches(
+    files, batch_size=32, *, image_size=224, shorter_side=None, preprocess=None, on_error="skip"
+):
+    """Reads images in order, each resized and cropped at its centre.
+
+    Resizing is bilinear and antialiased, as PIL does it, to a rounding of one grey level.
+
+    Args:
+        files: Which images, `ImageFiles`, see `training_batches`.
+        batch_size: Images in a batch, B. The last one holds what is left.
+        image_size: Height and width S of the central crop in pixels.
+        shorter_side: What the shorter side of an image is resized to before, in pixels, at least
+            S. By default `S · 256 / 224`, rounded.
+        preprocess: What to make of the images, see `training_batches`.
+        on_error: What to do when an image cannot be read: `"skip"` it and its label and warn once,
+            with its path; or `"raise"`.
+
+    Returns:
+        A `tf.data.Dataset` of `(images, labels)`: `[B, S, S, 3]`, float32, and `[B]`, int32, for
+        `RetrievalEvaluation` and `predict`.
+
+    Raises:
+        ValueError: If there are no files, or an argument is out of range.
+        ImportError: If TensorFlow is missing.
+        tensorflow.errors.InvalidArgumentError: While reading, if an image cannot be read and
+            `on_error` is `"raise"`.
+
+    Reference:
+        256 and 224 are from https://github.com/YuehuaZhu/ProxyGML, `train.py`.
+    """
+    tf = _tensorflow()
+    _check(files, on_error, batch_size=batch_size, image_size=image_size)
+    shorter_side = round(image_size * 256 / 224) if shorter_side is None else shorter_side
+    if shorter_side < image_size:
+        raise ValueError(
+            f"shorter_side={shorter_side} is less than image_size={image_size}, so no crop fits. "
+            "Give at least as many pixels."
+        )
+
+    def read(contents, _):
+        return central_crop(decode(contents), image_size, shorter_side)
+
+    epoch = tf.data.Dataset.from_tensors((tf.range(len(files)), tf.zeros([len(files), 0])))
+    batches = read_images(files, epoch, read, image_size, on_error).batch(batch_size)
+    # Keras wants to know their number: should skipped ones leave fewer, the last are empty.
+    nothing = tf.zeros([0, image_size, image_size, 3]), tf.zeros([0], tf.int32)
+    batches = batches.concatenate(tf.data.Dataset.from_tensors(nothing).repeat())
+    return _finish(batches.take(-(-len(files) // batch_size)), preprocess)
+
+
+def _finish(batches, preprocess):
+    """Preprocesses batches, ahead of time."""
+    import tensorflow as tf
+
+    if preprocess is not None:
+        batches = batches.map(
+            lambda images, labels: (preprocess(images), labels),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+    return batches.prefetch(tf.data.AUTOTUNE)
+
+
+def _tensorflow():
+    """Imports TensorFlow, or says how to get it."""
+    try:
+        import tensorflow
+    except ImportError as error:
+        raise ImportError(
+            "The image pipeline is one of tf.data, and TensorFlow is not installed. Run "
+            "`pip install 'keras-proxygml[tensorflow]'`; any backend of Keras takes its batches."
+        ) from error
+    return tensorflow
+
+
+def _check(files, on_error, **sizes):
+    """Refuses what no batch can be made of."""
+    _check_whole(1, **sizes)
+    if on_error not in ("skip", "raise"):
+        raise ValueError(f'on_error={on_error!r} is unknown. Use "skip" or "raise".')
+    if not len(files):
+        raise ValueError("files holds no image. Give ImageFiles of one or more.")
+
+
+def _check_whole(least, **values):
+    for name, value in values.items():
+        if not isinstance(value, (int, np.integer)) or value < least:
+            raise ValueError(
+                f"{name}={value!r} is not allowed. Give an integer of {least} or more."
+            )
+
+
+def _check_range(name, value, largest):
+    low, high = value
+    if not 0 < low <= high <= largest:
+        raise ValueError(
+            f"{name}={value!r} is not allowed. Give the smallest and the largest, above 0 and at "
+            f"most {largest}."
+        )

@@ -1,0 +1,65 @@
+import hypothesis
+import numpy as np
+import pytest
+import retrieval_oracle as oracle
+from hypothesis import strategies as st
+
+from keras_proxygml.metrics import neighbours
+from keras_proxygml.metrics.neighbours import nearest
+
+VECTORS = st.lists(st.lists(st.integers(-2, 2), min_size=3, max_size=3), min_size=2, max_size=20)
+
+
+def expected(queries, items, k, own):
+    """Places of the k nearest, the first of equals first."""
+    queries, items = ([oracle.grid_points(v) for v in x] for x in (queries, items))
+    found = []
+    for q, query in enumerate(queries):
+        similar = [-sum(a * b for a, b in zip(query, item, strict=True)) for item in items]
+        order = sorted((s, i) for i, s in enumerate(similar) if not (own and i == q))
+        found.append([i for _, i in order[:k]])
+    return found
+
+
+@pytest.mark.parametrize("spare", [0, 8])
+@hypothesis.settings(deadline=None)
+@hypothesis.given(vectors=VECTORS, data=st.data())
+def test_nearest_of_itself(spare, vectors, data):
+    k = data.draw(st.integers(1, len(vectors) - 1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "SPARE", spare)
+        patch.setattr(neighbours, "WIDTH", 4)
+        places, _ = nearest(np.array(vectors), k)
+    assert places.tolist() == expected(vectors, vectors, k, own=True)
+
+
+@hypothesis.settings(deadline=None)
+@hypothesis.given(VECTORS, VECTORS)
+def test_nearest_of_a_gallery(queries, gallery):
+    places, similarities = nearest(queries, 1, gallery=gallery)
+    assert places.tolist() == expected(queries, gallery, 1, own=False)
+    for query, (place,), (similarity,) in zip(queries, places, similarities, strict=True):
+        item = np.array(gallery[place])
+        lengths = np.linalg.norm(query) * np.linalg.norm(item) or 1.0
+        assert similarity == pytest.approx(np.dot(query, item) / lengths, abs=1e-6)
+
+
+def test_differences_below_float32_count():
+    rng = np.random.default_rng(0)
+    vectors = (1 + 1e-6 * rng.normal(size=(150, 5))).astype("float32")
+    places, _ = nearest(vectors, 4)
+    assert places.tolist() == expected(vectors, vectors, 4, own=True)
+
+
+@pytest.mark.parametrize(
+    ("k", "gallery", "message"),
+    [
+        (0, None, "k=0, but must be between 1 and the 4"),
+        (5, None, "between 1 and the 4"),
+        (1, np.ones((2, 2)), "3 numbers each, gallery 2"),
+        (1, np.full((2, 3), np.nan), "gallery has 2 of 2 rows"),
+    ],
+)
+def test_errors_say_what_came(k, gallery, message):
+    with pytest.raises(ValueError, match=message):
+        nearest(np.ones((5, 3)), k, gallery=gallery)
