@@ -16,6 +16,18 @@ def data(samples=48, seed=0):
     return (centres[labels] + 0.7 * rng.normal(size=(samples, 8))).astype("float32"), labels
 
 
+def mirrored(replicas):
+    """A MirroredStrategy over virtual CPUs that other strategies may share the process with.
+
+    TensorFlow's default, collective operations, allows one strategy in a process: those of a
+    second one meet the first one's now and then.
+    """
+    import tensorflow as tf
+
+    devices = [f"CPU:{i}" for i in range(replicas)]
+    return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
+
+
 def model(optimizer=None, ratio=0.5, **compile_arguments):
     """A compiled model from [B, 8] over a hidden layer and embeddings [B, 4] to proxies."""
     keras.utils.set_random_seed(5)

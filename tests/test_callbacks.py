@@ -155,7 +155,7 @@ def test_a_callback_that_stands_before_cannot_stop():
 def test_under_mirrored_strategy(as_dataset, own_embedder):
     import tensorflow as tf
 
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with small.mirrored(2).scope():
         model = small.model()
         # Built in the scope, it embeds on every replica; by default it is built outside.
         embedder = embedder_of(model) if own_embedder else None

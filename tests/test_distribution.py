@@ -12,12 +12,11 @@ from keras_proxygml import ProxyAdam, ProxyGMLLoss
 pytestmark = pytest.mark.tensorflow
 
 
-def trained(replicas, samples, prepare=lambda model: model):
+def trained(replicas, samples, prepare=lambda model: model, strategy=None):
     import tensorflow as tf
 
-    strategy = tf.distribute.get_strategy()
-    if replicas > 1:
-        strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+    if strategy is None:
+        strategy = small.mirrored(replicas) if replicas > 1 else tf.distribute.get_strategy()
     with strategy.scope():
         model = prepare(small.model(ProxyAdam(0.01, proxy_multiplier=5, l2=1e-3)))
     inputs, labels = small.data(samples)
@@ -26,21 +25,23 @@ def trained(replicas, samples, prepare=lambda model: model):
 
 
 def trained_elsewhere(replicas, samples):
-    """In a process of its own, as TensorFlow allows one number of replicas in a process."""
+    """With TensorFlow's default strategy, in a process of its own (see `small.mirrored`)."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_in_new_process, (replicas, samples))
 
 
 def _in_new_process(replicas, samples):
     import conftest  # noqa: F401, makes the virtual devices
+    import tensorflow as tf
 
-    return trained(replicas, samples)
+    strategy = tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(replicas)])
+    return trained(replicas, samples, strategy=strategy)
 
 
 @pytest.mark.parametrize("replicas", [2, 4])
 def test_replicas_equal_one_device(replicas):
     single, single_losses = trained(1, 48)
-    several, losses = (trained if replicas == 2 else trained_elsewhere)(replicas, 48)
+    several, losses = trained_elsewhere(replicas, 48)
     for ours, expected in zip(several, single, strict=True):
         assert np.abs(ours - expected).max() <= 1e-5
     np.testing.assert_allclose(losses, single_losses, rtol=1e-5)

@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import small
 from gradients import MODES, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -467,7 +468,7 @@ def test_two_replicas_train_as_one_device_does():
         return model.get_weights(), history.history["loss"]
 
     weights, values = trained(tf.distribute.get_strategy())
-    same, same_values = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    same, same_values = trained(small.mirrored(2))
     np.testing.assert_allclose(same_values, values, rtol=1e-5)
     for ours, expected in zip(same, weights, strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-5)
@@ -475,10 +476,9 @@ def test_two_replicas_train_as_one_device_does():
 
 @pytest.mark.tensorflow
 def test_two_replicas_average_the_values_of_their_shares():
-    import tensorflow as tf
 
     kinds, labels = [ProxyAnchorLoss, *ON_EMBEDDINGS], np.array([0, 1, 0, 2, 2, 1])
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = small.mirrored(2)
     with strategy.scope():
         names = {kind().name: predictions(kind) for kind in kinds}
         inputs = {name: keras.Input(p.shape[1:], name=name) for name, p in names.items()}
