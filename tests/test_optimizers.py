@@ -174,6 +174,7 @@ def test_a_multiplier_without_proxies_is_an_error():
     model.compile(ProxyAdam(0.01, proxy_multiplier=10), "sparse_categorical_crossentropy")
     with pytest.raises(ValueError, match=r"proxy_multiplier=10 .*no weight .* 'proxies'.*leave"):
         fit(model)
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(5)])
     model.compile(ProxyAdam(0.01), "sparse_categorical_crossentropy")
     fit(model)
 
