@@ -126,13 +126,10 @@ def test_separation_round_trip_and_its_weight_is_fixed():
 def test_float64():
     if keras.backend.backend() == "jax":
         pytest.skip("JAX has no float64 unless asked for")
-    keras.config.set_floatx("float64")
-    try:
-        layer = ProxyGML(3, proxies_regularizer=ProxySeparation(0))
-        layer(np.ones((2, 4)))
-        assert keras.backend.standardize_dtype(layer.losses[0].dtype) == "float64"
-    finally:
-        keras.config.set_floatx("float32")
+    layer = ProxyGML(3, proxies_regularizer=ProxySeparation(0), dtype="float64")
+    similarities = layer(np.ones((2, 4)))
+    assert keras.backend.standardize_dtype(similarities.dtype) == "float64"
+    assert keras.backend.standardize_dtype(layer.losses[0].dtype) == "float64"
 
 
 def test_separation_checks_its_input():
