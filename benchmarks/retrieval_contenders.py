@@ -74,6 +74,25 @@ def pytorch_metric_learning_with_nmi(vectors, labels):
     return pytorch_metric_learning(vectors, labels, extra=("NMI", "AMI"))
 
 
+def least_work(vectors, labels, edge=1024):
+    """Each pair's float32 product once, in tiles, and faiss's k-means: what none can do without."""
+    import faiss
+
+    for i in range(0, len(vectors), edge):
+        for j in range(i, len(vectors), edge):
+            vectors[i : i + edge] @ vectors[j : j + edge].T
+    kmeans = faiss.Kmeans(
+        vectors.shape[1],
+        len(np.unique(labels)),
+        niter=20,
+        min_points_per_centroid=1,
+        max_points_per_centroid=len(vectors),
+    )
+    kmeans.train(vectors)
+    kmeans.assign(vectors)
+    return {}
+
+
 def official_code(vectors, labels):
     """The official ProxyGML `evaluation.py`: Recall@1, 2, 4, 8 by a full sort, NMI by sklearn."""
     from sklearn.cluster import KMeans
