@@ -1,0 +1,196 @@
+"""ProxyGML against its rivals, all tuned alike, and its own questions: numbers of proxies, parts.
+
+    python benchmarks/compare_losses.py --data folder          # goes on where it was cut off
+    python benchmarks/compare_losses.py --data folder --tasks products --stages search final
+    python benchmarks/comparison_report.py                     # tables and plots from the results
+
+`folder` holds `products/` (train/ and test/ of class folders, at 128 px) and
+`efficientnet_lite0_imagenet.keras`; the glyphs need none. Each run leaves a JSON file in
+`results/comparison/TASK/STAGE/`; a run whose file is there is not run again.
+
+search    8 settings of each loss, the same number for all, trained on three quarters of the
+          training classes and judged by MAP@R on the other quarter.
+final     the best of these, trained on all training classes with 5 seeds, judged on the test half.
+grid      ProxyGML with N proxies of each class and a ratio of proxies kept, else as its best.
+ablation  ProxyGML without positives always kept, without the mask, without the regularizer.
+scale     ProxyGML with factors of the class scores, at N = 1 and N = 4.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+from comparison_losses import CONTENDERS, settings_to_search
+from comparison_tasks import TASKS, Batches
+
+import keras_proxygml as kp
+
+RESULTS = Path(__file__).parent / "results" / "comparison"
+STAGES = ("search", "final", "grid", "ablation", "scale")
+BATCH_SIZE, SEEDS = 64, 5
+
+
+class Clock(keras.callbacks.Callback):
+    """Seconds of each step but those of the first epoch, which compiles."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds, self.epoch = [], 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.start = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch:
+            self.seconds.append(time.perf_counter() - self.start)
+
+
+def train(task, name, settings, seed, train_half, test_half):
+    """One run: the metrics after each epoch, and the time of a step."""
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    contender = CONTENDERS[name]
+    embedder = task.embedder()
+    head = contender.head(settings, int(train_half.labels.max()) + 1)
+    model = keras.Model(embedder.input, head(embedder.output))
+    batches = Batches(train_half, BATCH_SIZE, seed, contender.per_class)
+    # To zero along a cosine, so that no loss is judged on the noise of a high rate.
+    rate = keras.optimizers.schedules.CosineDecay(
+        settings["learning_rate"], len(batches) * task.epochs
+    )
+    model.compile(kp.ProxyAdam(rate, settings["proxy_multiplier"]), contender.loss(settings))
+    evaluation = kp.RetrievalEvaluation((test_half.inputs[0], test_half.labels), embedder)
+    clock = Clock()
+    history = model.fit(batches, epochs=task.epochs, callbacks=[evaluation, clock], verbose=0)
+    return {
+        "loss": name,
+        "settings": settings,
+        "seed": seed,
+        "history": {key: [round(v, 6) for v in values] for key, values in history.history.items()},
+        "seconds_per_step": float(np.median(clock.seconds)),
+    }
+
+
+def read(task, stage, pattern="*"):
+    """Results of a stage, by file name."""
+    paths = sorted((RESULTS / task / stage).glob(f"{pattern}.json"))
+    return {path.stem: json.loads(path.read_text()) for path in paths}
+
+
+def score(result):
+    """What settings are chosen by; a run that diverged is the worst."""
+    value = result.get("history", {}).get("val_map@r", [0.0])[-1]
+    return value if np.isfinite(value) else 0.0
+
+
+def best_settings(task, name):
+    """The best settings of a loss in the search, or None before it is over."""
+    found = read(task, "search", f"{name}-*")
+    if len(found) < len(settings_to_search(name)):
+        return None
+    return max(found.values(), key=score)["settings"]
+
+
+def runs(task, stage):
+    """The runs of a stage: file name, loss, settings, seed."""
+    if stage in ("search", "final"):
+        for name in CONTENDERS:
+            if stage == "search":
+                for i, settings in enumerate(settings_to_search(name)):
+                    yield f"{name}-{i}", name, settings, 0
+            else:
+                for seed in range(SEEDS):
+                    yield f"{name}-{seed}", name, best_settings(task, name), seed
+        return
+    best = best_settings(task, "ProxyGML")
+    for label, changes in VARIANTS[stage].items():
+        yield label, "ProxyGML", best and best | changes, 0
+
+
+def _ablations():
+    for parts in itertools.product((True, False), repeat=3):
+        kept = dict(zip(("positives", "mask", "regularizer"), parts, strict=True))
+        label = "+".join(part for part in kept if kept[part]) or "none"
+        without = [part for part in ("positives", "mask") if not kept[part]]
+        changes = {"without": without, "ratio": 0.05, "num_proxies": 4}
+        yield label, changes | {"separation": 0.3 * kept["regularizer"]}
+
+
+VARIANTS = {
+    "grid": {
+        f"N{n}-ratio{ratio}": {"num_proxies": n, "ratio": ratio}
+        for n in (1, 2, 4, 8, 12)
+        for ratio in (0.02, 0.05, 0.1, 0.5, 1.0)
+    },
+    "ablation": dict(_ablations()),
+    "scale": {
+        f"N{n}-scale{scale}": {"num_proxies": n, "scale": float(scale)}
+        for n in (1, 4)
+        for scale in (1, 4, 8, 16, 32)
+    },
+}
+
+
+def halves(task, stage):
+    """What to train on and what to judge on."""
+    if stage != "search":
+        return task.train, task.test
+    classes = np.random.default_rng(0).permutation(np.unique(task.train.labels))
+    held_out = len(classes) // 4
+    return task.train.classes(classes[held_out:]), task.train.classes(classes[:held_out])
+
+
+def run_stage(task_name, stage, task):
+    """Runs what is not there yet; `task` makes the task when it is first needed."""
+    for label, name, settings, seed in runs(task_name, stage):
+        path = RESULTS / task_name / stage / f"{label}.json"
+        if path.exists():
+            continue
+        if settings is None:
+            print(f"{task_name} {stage} {label}: wait for the search of {name}")
+            continue
+        start = time.time()
+        try:
+            result = train(task(), name, settings, seed, *halves(task(), stage))
+        except ValueError as error:  # settings that the loss refuses, or that diverged
+            result = {"loss": name, "settings": settings, "seed": seed, "error": str(error)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.with_suffix(".part").write_text(json.dumps(result, indent=1) + "\n")
+        path.with_suffix(".part").rename(path)  # so that a file that is there is whole
+        print(
+            f"{task_name} {stage} {label}: MAP@R {score(result):.3f}, {time.time() - start:.0f} s",
+            flush=True,
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=Path, help="folder with the products and their backbone")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    args = parser.parse_args()
+    if "products" in args.tasks and args.data is None:
+        parser.error("--data is missing; without the products, give --tasks glyphs")
+    made = {}
+    for stage, name in itertools.product(args.stages, args.tasks):
+
+        def task(name=name):
+            if name not in made:
+                made[name] = TASKS[name](args.data)
+            return made[name]
+
+        run_stage(name, stage, task)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What `train_cars.py` can be told, and the recipes: the paper's and ours, each number's source."""
+
+import argparse
+from pathlib import Path
+
+# The official code's run.sh for Cars196 and CUB-200-2011; the paper's section 4.1 has the same.
+PAPER = {
+    "backbone": "bn_inception",  # section 4.1, pretrained on ImageNet
+    "embedding_size": 512,  # section 4.1
+    "image_size": 224,  # section 4.1
+    "crop_area": 0.08,  # train.py: RandomResizedCrop(224) with its default
+    "num_proxies": 12,  # run.sh: --N 12
+    "ratio": 0.05,  # run.sh: --r 0.05
+    "scale": 1.0,  # loss/ProxyGML.py
+    "separation": 0.3,  # run.sh: --weight_lambda 0.3
+    "learning_rate": 1e-4,  # run.sh: --base_lr
+    "proxy_multiplier": 300,  # run.sh: the proxies' rate is 0.03
+    "epsilon": 0.01,  # train.py: Adam's eps
+    "l2": 1e-4,  # train.py: weight_decay, which PyTorch adds to the gradient
+    "batch_size": 32,  # run.sh
+    "epochs": 50,  # run.sh
+    "freeze_batch_norm": True,  # run.sh: --freeze_BN
+    "schedule": "constant",  # train.py defines a decay and calls it nowhere
+}
+RECIPES = {
+    "paper": PAPER,
+    # run.sh for Stanford Online Products.
+    "paper-sop": PAPER
+    | {
+        "num_proxies": 1,
+        "separation": 0.0,
+        "proxy_multiplier": 3000,  # the proxies' rate is 0.3
+        "freeze_batch_norm": False,
+    },
+    # Ours, for a pretrained backbone and little time.
+    "fine-tune": PAPER
+    | {
+        "crop_area": 0.3,
+        "num_proxies": 4,
+        "scale": 4.0,
+        "learning_rate": 2e-4,
+        "proxy_multiplier": 50,
+        "epsilon": 1e-7,
+        "l2": 0.0,
+        "epochs": 20,
+        "schedule": "cosine",
+    },
+    "demo": PAPER
+    | {
+        "backbone": "small",
+        "embedding_size": 64,
+        "image_size": 48,
+        "crop_area": 0.5,
+        "num_proxies": 4,
+        "scale": 4.0,
+        "ratio": 0.1,
+        "learning_rate": 1e-3,
+        "proxy_multiplier": 10,
+        "epsilon": 1e-7,
+        "l2": 0.0,
+        "epochs": 10,
+        "freeze_batch_norm": False,  # from random weights there is nothing to freeze
+    },
+}
+
+
+def parse(description, data_sets):
+    """The command line of `train_cars.py`: a recipe, and what was given in its place."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("--dataset", choices=data_sets, default="cars196")
+    add("--data-dir", type=Path, help="folder with the images")
+    add("--demo", action="store_true", help="run on a miniature made on the spot")
+    add("--output", type=Path, default=Path("run"), help="folder for results and for going on")
+    add("--recipe", choices=RECIPES, help="defaults of what follows; by default the paper's")
+    for name, value in PAPER.items():
+        kind = {"type": type(value)}
+        if isinstance(value, bool):
+            kind = {"action": argparse.BooleanOptionalAction}
+        elif name == "schedule":
+            kind = {"choices": ("constant", "step", "cosine")}
+        also = {"backbone": "; or a keras.applications name, a .keras file, or small"}
+        shown = f"paper: {value}{also.get(name, '')}"
+        add(f"--{name.replace('_', '-')}", default=None, help=shown, **kind)
+    add("--step-epochs", type=int, default=20, help="with --schedule step: a tenth after so many")
+    add(
+        "--warm-up",
+        type=int,
+        default=0,
+        help="epochs in which only the embedding and the proxies learn, before the others\n"
+        "(the official code's freezes the backbone in the second epoch, not the first)",
+    )
+    add("--weights", help="checkpoint of bn_inception; or imagenet, which Keras downloads")
+    add("--frozen-until", default="", help="the backbone's layers before this one do not learn")
+    add("--shorter-side", type=int, help="of test images before the central crop; 256 for 224")
+    add("--mixed-precision", choices=("float16", "bfloat16"))
+    add("--strategy", choices=("one", "mirrored"), default="one", help="mirrored: all local GPUs")
+    add("--seed", type=int, default=0)
+    args = parser.parse_args()
+    sop = args.dataset == "stanford_online_products"
+    args.recipe = args.recipe or ("demo" if args.demo else "paper-sop" if sop else "paper")
+    for name, value in RECIPES[args.recipe].items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    return args
