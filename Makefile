@@ -6,11 +6,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 BACKENDS_BIN := .venv-backends/bin
 # Plain NumPy, or documents: once is enough.
-WITHOUT_BACKEND := $(foreach part,metrics datasets test_docs.py,--ignore tests/$(part))
+WITHOUT_BACKEND := $(foreach part,metrics datasets test_docs.py test_examples.py,--ignore tests/$(part))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-backends format clean
+.PHONY: demo test test-backends test-jax test-torch format clean
 
 demo: .venv/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/quickstart.py
@@ -20,9 +20,10 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
 
-test-backends: .venv-backends/installed
-	KERAS_BACKEND=jax $(BACKENDS_BIN)/python -m pytest $(WITHOUT_BACKEND)
-	KERAS_BACKEND=torch $(BACKENDS_BIN)/python -m pytest $(WITHOUT_BACKEND)
+test-backends: test-jax test-torch
+
+test-jax test-torch: test-%: .venv-backends/installed
+	KERAS_BACKEND=$* $(BACKENDS_BIN)/python -m pytest $(WITHOUT_BACKEND)
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .

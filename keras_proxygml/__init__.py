@@ -3,6 +3,7 @@
 from keras_proxygml import applications as applications
 from keras_proxygml import callbacks as callbacks
 from keras_proxygml import datasets as datasets
+from keras_proxygml import distribution as distribution
 from keras_proxygml import graph as graph
 from keras_proxygml import layers as layers
 from keras_proxygml import losses as losses
@@ -12,6 +13,7 @@ from keras_proxygml import optimizers as optimizers
 from keras_proxygml import regularizers as regularizers
 from keras_proxygml import visualization as visualization
 from keras_proxygml.callbacks import RetrievalEvaluation as RetrievalEvaluation
+from keras_proxygml.distribution import proxy_layout as proxy_layout
 from keras_proxygml.layers import ProxyGML as ProxyGML
 from keras_proxygml.layers import ProxySimilarity as ProxySimilarity
 from keras_proxygml.losses import ArcFaceLoss as ArcFaceLoss

@@ -74,11 +74,75 @@ def similarity_graph(embeddings, proxies):
     # constant: it only keeps the squares of very long and very short embeddings in range.
     largest = ops.stop_gradient(ops.max(ops.abs(widen(embeddings)), axis=-1, keepdims=True))
     rescaled = widen(embeddings) / ops.where(largest > 1e-30, largest, 1.0)
+    samples = unit(rescaled)  # [B, D]
     num_classes, num_proxies, size = proxies.shape
-    flat_proxies = ops.reshape(ops.cast(unit(proxies), embeddings.dtype), (-1, size))
-    samples = ops.cast(unit(rescaled), embeddings.dtype)
-    cosines = ops.matmul(samples, ops.transpose(flat_proxies))  # [B, C·N]
+    flat_proxies = ops.reshape(widen(proxies), (-1, size))  # [C·N, D]
+    dtype = keras.backend.standardize_dtype(embeddings.dtype)
+    if dtype in ("float16", "bfloat16"):
+        units = ops.cast(unit(flat_proxies), dtype)
+        cosines = ops.matmul(ops.cast(samples, dtype), ops.transpose(units))  # [B, C·N]
+    else:
+        cosines = _cosines(samples, flat_proxies)
     return ops.reshape(cosines, (-1, num_classes, num_proxies))
+
+
+@ops.custom_gradient
+def _cosines(samples, proxies):
+    """Cosines `[B, M]` of samples of length 1, `[B, D]`, and proxies of any length, `[M, D]`.
+
+    There are far more proxies than samples. So it is the products that are divided by the
+    proxies' lengths, and the gradient is written out: it makes two tensors of the proxies' size,
+    where differentiating the division makes seven.
+    """
+    squares = ops.sum(ops.square(proxies), axis=-1)  # [M]
+    per_length = ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
+    products = ops.matmul(samples, ops.transpose(proxies))  # [B, M]
+
+    def gradient(*arguments, upstream=None):
+        # PyTorch gives the arguments too, the others upstream alone.
+        upstream = arguments[0] if upstream is None else upstream
+        of_products = upstream * per_length
+        # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
+        along = ops.sum(of_products * products, axis=0) * ops.square(per_length)  # [M]
+        of_proxies = ops.matmul(ops.transpose(of_products), samples)
+        return ops.matmul(of_products, proxies), of_proxies - along[:, None] * proxies
+
+    return products * per_length, gradient
+
+
+def nearest_proxies(similarities, labels, k):
+    """Ranks each sample's proxies, its own class's first, and returns the first k.
+
+    Exactly k, ties included: among equals, which of them is the platform's choice.
+
+    Args:
+        similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
+        labels: Class of each sample. `[B]`, integers in `[0, C)`.
+        k: How many proxies each sample keeps. Must exceed N.
+
+    Returns:
+        Places on the axis `C·N`, that is c · N + n, in no order. `[B, k]`, integers.
+
+    Raises:
+        ValueError: If k does not exceed N, or is larger than C·N.
+
+    Reference:
+        Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
+    """
+    labels = ops.convert_to_tensor(labels)
+    _, num_classes, num_proxies = similarities.shape
+    total = num_classes * num_proxies
+    if not num_proxies < k <= total:
+        raise ValueError(
+            f"k={k} of {total} proxies ({num_classes} classes of {num_proxies}) is not possible. "
+            f"Allowed is {num_proxies} < k ≤ {total}: at k ≤ {num_proxies} a sample keeps the "
+            f"proxies of its own class alone and nothing is learned. Choose another k."
+        )
+    # [B, C, 1]; the paper adds 1 to the own class's similarities, its code 1000: infinity ranks
+    # the same and rounds nothing.
+    own_class = ops.equal(labels[:, None, None], ops.arange(num_classes)[:, None])
+    ranked = ops.where(own_class, np.inf, ops.stop_gradient(similarities))
+    return ops.top_k(ops.reshape(ranked, (-1, total)), k, sorted=False)[1]
 
 
 def knn_subgraph(similarities, labels, k):
@@ -100,25 +164,14 @@ def knn_subgraph(similarities, labels, k):
     Reference:
         Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
     """
-    labels = ops.convert_to_tensor(labels)
     _, num_classes, num_proxies = similarities.shape
-    total = num_classes * num_proxies
-    if not num_proxies < k <= total:
-        raise ValueError(
-            f"k={k} of {total} proxies ({num_classes} classes of {num_proxies}) is not possible. "
-            f"Allowed is {num_proxies} < k ≤ {total}: at k ≤ {num_proxies} a sample keeps the "
-            f"proxies of its own class alone and nothing is learned. Choose another k."
-        )
-    # [B, C, 1]; the paper adds 1 to the own class's similarities, its code 1000: infinity ranks
-    # the same and rounds nothing.
-    own_class = ops.equal(labels[:, None, None], ops.arange(num_classes)[:, None])
-    ranked = ops.where(own_class, np.inf, ops.stop_gradient(similarities))
-    columns = ops.top_k(ops.reshape(ranked, (-1, total)), k, sorted=False)[1]  # [B, k]
-    batch = ops.shape(similarities)[0]
+    columns = nearest_proxies(similarities, labels, k)  # [B, k]
+    batch, total = ops.shape(similarities)[0], num_classes * num_proxies
     rows = ops.broadcast_to(ops.arange(batch, dtype=columns.dtype)[:, None], (batch, k))
     chosen = ops.reshape(ops.stack([rows, columns], axis=-1), (-1, 2))  # [B·k, 2]
-    counts = ops.scatter(chosen, ops.ones((batch * k,), dtype="int32"), (batch, total))
-    return ops.reshape(ops.cast(counts, "bool"), (-1, num_classes, num_proxies))
+    none, one = ops.zeros((batch, total), dtype="int32"), ops.ones((batch * k,), dtype="int32")
+    subgraph = ops.cast(ops.scatter_update(none, chosen, one), "bool")
+    return ops.reshape(subgraph, (-1, num_classes, num_proxies))
 
 
 def reverse_label_propagation(similarities, subgraph):

@@ -12,6 +12,7 @@ ALLOWED = {
     "graph": set(),
     "metrics": set(),
     "datasets": set(),
+    "distribution": set(),
     "regularizers": {"graph"},
     "losses": {"graph"},
     "optimizers": set(),

@@ -3,10 +3,12 @@
 import math
 
 import keras
+from keras import ops
 
 from keras_proxygml.graph import (
     knn_subgraph,
     masked_softmax_loss,
+    nearest_proxies,
     reverse_label_propagation,
 )
 from keras_proxygml.losses.inputs import checked
@@ -34,9 +36,21 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
     labels, similarities = checked(labels, similarities)
+    if similarities.shape[-1] == 1:
+        return _of_one_proxy_per_class(labels, similarities, k, scale)
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)
     return masked_softmax_loss(scale * scores, reached, labels)
+
+
+def _of_one_proxy_per_class(labels, similarities, k, scale):
+    """The same where a class's score is its one similarity: a softmax over the k kept alone."""
+    places = nearest_proxies(similarities, labels, k)  # [B, k]
+    kept = ops.take_along_axis(similarities[..., 0], places, axis=1)  # [B, k]
+    is_own = ops.equal(places, labels[:, None])
+    # A label that is no class is at no place. It stays as it is, and is out of range here too.
+    place_of_own = ops.where(ops.any(is_own, axis=1), ops.argmax(is_own, axis=1), labels)
+    return masked_softmax_loss(scale * kept, ops.ones_like(kept, dtype="bool"), place_of_own)
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")

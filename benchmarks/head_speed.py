@@ -1,0 +1,219 @@
+"""How long a head takes, forward and backward, and how much memory, against the alternatives.
+
+    python benchmarks/head_speed.py                              # every case, 3 rounds
+    python benchmarks/head_speed.py --cases 11k 100k --rounds 5  # some; the others are kept
+
+Each contender runs in a process of its own, one after the other, round after round; its time is
+the median of its steps after the first. Added memory is what its weights, gradients and temporary
+tensors need at the peak of a step, above a process that holds the data and has run a small case.
+Writes `results/head_speed.json`, and the table between the markers in `README.md`.
+`pip install torch pytorch-metric-learning` adds those contenders; without, they are skipped.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from head_contenders import Case, make_arrays, median_seconds
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results" / "head_speed.json"
+MARKERS = "<!-- head_speed: begin -->", "<!-- head_speed: end -->"
+CASES = {
+    "cars": Case(98, 12, 512, separation=0.3),
+    "cars_alone": Case(98, 12, 512),
+    "cub": Case(100, 12, 512, separation=0.3),
+    "11k": Case(11_318, 1, 512),
+    "100k": Case(100_000, 1, 512),
+    "1M": Case(1_000_000, 1, 128),
+}
+BATCHES = (32, 128)
+KERAS = ("ours", "ours_xla", "normalized_softmax", "normalized_softmax_xla")
+KERAS += ("bare_products", "bare_products_xla")
+PYTORCH = ("pytorch_soft_triple", "pytorch_proxy_anchor")
+LITERAL = ("literal", "literal_xla", "pytorch_literal")
+# One-hot labels of [C·N, C] do not fit into memory beyond.
+CONTENDERS = {
+    name: KERAS + PYTORCH + (LITERAL if case.num_classes < 20_000 else ())
+    for name, case in CASES.items()
+}
+SMALL = Case(60, 2, 8)
+
+
+def memory(field):
+    """This process's VmRSS or VmHWM in bytes."""
+    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if field in x)
+    return 1024 * int(line.split()[1])
+
+
+def contender_of(name):
+    """A contender by its name; those in PyTorch import it."""
+    module = "pytorch_heads" if name.startswith("pytorch") else "head_contenders"
+    return getattr(__import__(module), name)
+
+
+def run_one(name, case, batch):
+    """Times one contender in this process; prints a line of JSON."""
+    contender = contender_of(name)
+    contender(SMALL, make_arrays(SMALL, batch))()  # imports and warms up
+    arrays = make_arrays(CASES[case], batch)
+    before = memory("VmRSS")
+    step = contender(CASES[case], arrays)
+    del arrays
+    step()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew
+    seconds = median_seconds(step)
+    print(json.dumps({"seconds": seconds, "added_bytes": memory("VmHWM") - before}))
+
+
+def missing(name):
+    """The package a contender lacks here, if any."""
+    packages = ("torch", "pytorch_metric_learning") if name.startswith("pytorch") else ()
+    return next((x for x in packages if importlib.util.find_spec(x) is None), None)
+
+
+def measure(case, batch, name):
+    """One run in a process of its own."""
+    command = [sys.executable, __file__, "--one", name, "--cases", case, "--batches", str(batch)]
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "torch" if name.startswith("pytorch") else "tensorflow",
+        "PYTHONPATH": str(HERE.parent),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    load = os.getloadavg()[0]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(
+        f"{case:14} {batch:4} {name:24} {1000 * found['seconds']:9.2f} ms "
+        f"{found['added_bytes'] / 2**20:7.0f} MiB   load before {load:.1f}",
+        flush=True,
+    )
+    return found | {"load_before": load}
+
+
+def run_cases(cases, batches, rounds):
+    """All runs: case → batch → contender → list of runs."""
+    runs = {case: {str(batch): {} for batch in batches} for case in cases}
+    for _ in range(rounds):
+        for case in cases:
+            for batch in batches:
+                for name in CONTENDERS[case]:
+                    if missing(name):
+                        print(f"{name}: skipped, {missing(name)} is missing")
+                        continue
+                    found = measure(case, batch, name)
+                    runs[case][str(batch)].setdefault(name, []).append(found)
+    return runs
+
+
+def environment():
+    """Where and with what the runs were made."""
+    cpu = next(
+        x.split(":")[1].strip()
+        for x in Path("/proc/cpuinfo").read_text().splitlines()
+        if "model name" in x
+    )
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
+    )
+    packages = {"keras", "tensorflow", "tensorflow_cpu", "torch", "pytorch-metric-learning"}
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "cpu": cpu,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": sys.version.split()[0],
+        "commit": commit.stdout.strip(),
+        "packages": {
+            x.name: x.version for x in importlib.metadata.distributions() if x.name in packages
+        },
+    }
+
+
+def medians(found):
+    """Milliseconds and MiB of one contender's runs."""
+    return (
+        1000 * statistics.median(x["seconds"] for x in found),
+        statistics.median(x["added_bytes"] for x in found) / 2**20,
+    )
+
+
+def table(result):
+    """The results as Markdown: contenders down, batches across, a part for each case."""
+    where = result["environment"]
+    everything = [
+        x for case in result["runs"].values() for of in case.values() for x in of.values()
+    ]
+    packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
+    lines = [
+        f"Medians of {max(map(len, everything))} interleaved rounds on {where['cores']} cores of "
+        f"{where['cpu']}, {where['date']}, Python {where['python']}, {packages}, commit "
+        f"{where['commit']}. *Times products* compares with `bare_products`, compiled alike.",
+    ]
+    for case, of_case in result["runs"].items():
+        lines += ["", f"**{title(CASES[case])}**", ""]
+        batches = list(of_case)
+        lines.append(
+            "| contender |"
+            + "".join(f" ms, batch {b} | times products | added MiB |" for b in batches)
+        )
+        lines.append("|" + " --- |" * (1 + 3 * len(batches)))
+        for name in of_case[batches[0]]:
+            cells = [name.replace("_", " ")]
+            for batch in batches:
+                milliseconds, added = medians(of_case[batch][name])
+                bare = "bare_products_xla" if name.endswith("xla") else "bare_products"
+                ratio = milliseconds / medians(of_case[batch][bare])[0]
+                cells += [f"{milliseconds:.1f}", f"{ratio:.2f}", f"{added:.0f}"]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def title(case):
+    """A case in words."""
+    separation = f", λ {case.separation}" if case.separation else ""
+    return f"{case.num_classes:,} classes × {case.num_proxies}, D {case.size}{separation}"
+
+
+def write(result):
+    """The JSON file, and the table between the markers."""
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
+    readme = HERE / "README.md"
+    text = readme.read_text()
+    before, rest = text.split(MARKERS[0])
+    _, after = rest.split(MARKERS[1])
+    readme.write_text(f"{before}{MARKERS[0]}\n{table(result)}\n{MARKERS[1]}{after}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--batches", nargs="+", type=int, default=list(BATCHES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--table", action="store_true", help="only write the table anew")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        run_one(arguments.one, arguments.cases[0], arguments.batches[0])
+        return
+    result = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"runs": {}}
+    if not arguments.table:
+        runs = run_cases(arguments.cases, arguments.batches, arguments.rounds)
+        runs = result["runs"] | runs
+        # In the order of CASES, whatever was run when.
+        runs = {case: runs[case] for case in CASES if case in runs}
+        result = {"environment": environment(), "runs": runs}
+    write(result)
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()

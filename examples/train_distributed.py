@@ -1,0 +1,188 @@
+"""Trains on several machines, or on this one as if it were several, and goes on after a crash.
+
+    python examples/train_distributed.py [--workers 2] [--output distributed] [--epochs 6]
+
+starts the workers as processes of this machine. On a cluster, start the script once on each machine
+instead, with the address of machine 0 and each machine's own index, counted from 0:
+
+    python examples/train_distributed.py --workers 4 --index 3 --coordinator 10.0.0.1:9876 \
+        --output /shared/run
+
+Every worker feeds its part of each global batch to Keras on JAX, which averages the gradients over
+all of them: two workers reach the weights of one. Each epoch ends in a checkpoint, written by worker
+0 into a folder that all workers can read. When a worker dies all stop, and the same command goes on
+after the last checkpoint, with as many workers as you like: the epoch under way is all that is lost.
+"""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "jax"
+
+import jax
+import keras
+import numpy as np
+
+from keras_proxygml import ProxyAdam, ProxyGML, ProxyGMLLoss, embedder_of, retrieval_metrics
+from keras_proxygml.datasets import glyphs
+
+GLOBAL_BATCH = 96
+
+
+def build_model(num_classes):
+    """A small CNN that ends in 64 numbers, and the proxies on top of it."""
+    images = keras.Input((32, 32, 1))
+    x = keras.layers.Rescaling(1 / 255)(images)
+    x = keras.layers.Conv2D(32, 5, strides=2, activation="relu")(x)
+    embeddings = keras.layers.Dense(64)(keras.layers.Flatten()(x))
+    return keras.Model(images, ProxyGML(num_classes, num_proxies=4)(embeddings))
+
+
+def train(args):
+    """One worker's part of the training; all of it where there is only one."""
+    # 1. Workers find each other, and get copies of one model on all their devices.
+    keras.utils.set_random_seed(0)
+    if args.workers > 1:
+        jax.config.update("jax_cpu_collectives_implementation", "gloo")  # GPUs have NCCL
+        keras.distribution.initialize(args.coordinator, args.workers, args.index)
+    # Each worker reads its own part of a batch, so Keras has nothing to share out.
+    copies = keras.distribution.DataParallel(auto_shard_dataset=False)
+    keras.distribution.set_distribution(copies)
+
+    # 2. The model of the last checkpoint, optimizer included, or a new one.
+    train_half, test_half = (first_classes(half, args.classes) for half in glyphs())
+    epochs_done, checkpoint = last_checkpoint(args.output)
+    if checkpoint:
+        model = keras.models.load_model(checkpoint)
+    else:
+        model = build_model(num_classes=train_half[1].max() + 1)
+        model.compile(ProxyAdam(1e-3, proxy_multiplier=10), ProxyGMLLoss(ratio=0.05))
+
+    # 3. Training, an epoch at a time.
+    images, labels = train_half
+    for epoch in range(epochs_done, args.epochs):
+        rows = own_rows(epoch, len(images), args.index, args.workers)
+        model.fit(
+            images[rows],
+            labels[rows],
+            batch_size=GLOBAL_BATCH // args.workers,
+            shuffle=False,
+            initial_epoch=epoch,
+            epochs=epoch + 1,
+            verbose=2 if args.index == 0 else 0,
+        )
+        if args.index == 0:
+            save(model, args.output, epoch + 1)
+
+    # 4. All are done. Worker 0 evaluates alone, as retrieval is no work to share.
+    if args.workers > 1:
+        jax.distributed.shutdown()
+    if args.index == 0:
+        evaluate(args.output, test_half)
+
+
+def first_classes(half, count):
+    """The images and labels of the first `count` classes; 0 is all."""
+    images, labels = half
+    kept = labels < count if count else slice(None)
+    return images[kept], labels[kept]
+
+
+def own_rows(epoch, num_images, index, workers):
+    """The images that a worker feeds in an epoch, in order: its part of each global batch."""
+    # The seed makes the order the same on every worker, and after a restart.
+    order = np.random.default_rng(epoch).permutation(num_images)
+    whole_batches = order[: num_images // GLOBAL_BATCH * GLOBAL_BATCH]
+    return whole_batches.reshape(-1, workers, GLOBAL_BATCH // workers)[:, index].ravel()
+
+
+def last_checkpoint(output):
+    """How many epochs are done, and the file that holds their result; 0 and None at first."""
+    done = {int(path.stem.removeprefix("epoch_")): path for path in output.glob("epoch_*.keras")}
+    return max(done.items(), default=(0, None))
+
+
+def save(model, output, epochs_done):
+    """Writes a checkpoint that is there whole or not at all, and removes the one before."""
+    unfinished = output / "unfinished.keras"
+    with alone():
+        model.save(unfinished)
+    unfinished.rename(output / f"epoch_{epochs_done}.keras")
+    (output / f"epoch_{epochs_done - 1}.keras").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def alone():
+    """Inside, this worker makes variables of its own: else Keras waits for the others' copies."""
+    shared = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(shared)
+
+
+def evaluate(output, test_half):
+    """Retrieves the unseen characters with the model of the last checkpoint, on this worker."""
+    images, labels = test_half
+    with alone():
+        embedder = embedder_of(keras.models.load_model(last_checkpoint(output)[1]))
+        embeddings = embedder.predict(images, batch_size=128, verbose=0)
+    metrics = retrieval_metrics(embeddings, labels)
+    print(f"recall@1 {metrics['recall@1']:.3f}, map@r {metrics['map@r']:.3f}")
+
+
+def launch(args):
+    """Runs all workers on this machine, and stops them all when one dies."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        coordinator = f"localhost:{free.getsockname()[1]}"
+    command = [sys.executable, *sys.argv, "--coordinator", coordinator]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # not before its workers are
+    workers = []
+    try:
+        for index in range(args.workers):
+            workers.append(subprocess.Popen([*command, "--index", str(index)]))
+            print(f"worker {index} is process {workers[-1].pid}", flush=True)
+        while any(worker.poll() is None for worker in workers):
+            for index, worker in enumerate(workers):
+                if worker.returncode:
+                    sys.exit(
+                        f"Worker {index} ended with code {worker.returncode}, so all are stopped. "
+                        f"Run the same command to go on after epoch "
+                        f"{last_checkpoint(args.output)[0]}."
+                    )
+            time.sleep(0.1)
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.wait()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--workers", type=int, default=2, help="how many there are in all")
+    parser.add_argument("--index", type=int, help="which of them this is; without, all start here")
+    parser.add_argument("--coordinator", help="address and port of worker 0")
+    parser.add_argument("--output", type=Path, default=Path("distributed"), help="checkpoints")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--classes", type=int, default=0, help="how many to use; 0 is all")
+    args = parser.parse_args()
+    if GLOBAL_BATCH % args.workers:
+        parser.error(f"--workers {args.workers}: allowed are divisors of {GLOBAL_BATCH}")
+    args.output.mkdir(parents=True, exist_ok=True)
+    if args.index is None:
+        launch(args)
+    else:
+        train(args)
+
+
+if __name__ == "__main__":
+    main()

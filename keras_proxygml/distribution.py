@@ -1,0 +1,54 @@
+"""Proxies shared out over several devices."""
+
+import keras
+
+
+def proxy_layout(device_mesh, axis="model", *, num_classes=None):
+    """Makes the layout of a model whose proxies are sharded by class and whose rest is replicated.
+
+    Each of the P devices along the axis holds the proxies (every weight named `proxies`) of C / P
+    classes. Keras gives the variables of an optimizer the layout of the weight that they belong
+    to, so Adam's two moments are sharded alike. The numbers computed stay the same.
+
+    Keras asks for a weight's layout when it makes the weight: set the distribution before you build
+    the model. Only the JAX backend obeys it.
+
+    Args:
+        device_mesh: A `keras.distribution.DeviceMesh`.
+        axis: Name of the axis of the mesh to shard along. It may be the one that batches are
+            sharded along, too.
+        num_classes: C, to be told here if it can't be sharded evenly. With `None`, JAX raises its
+            own error when the proxies are made.
+
+    Returns:
+        A `keras.distribution.LayoutMap`, for `keras.distribution.ModelParallel`. Layouts of other
+        weights may be added to it.
+
+    Raises:
+        RuntimeError: If the backend is not JAX.
+        ValueError: If the mesh has no such axis, or its size does not divide `num_classes`.
+
+    Reference:
+        An et al., 2022, arXiv 2203.15565, whose class centers are distributed over GPUs like this.
+    """
+    if keras.backend.backend() != "jax":
+        raise RuntimeError(
+            f"The backend is {keras.backend.backend()}, on which Keras shards no weights; allowed "
+            f"is jax. Set KERAS_BACKEND=jax before Keras is imported. (TensorFlow trains copies of "
+            f"a model on the devices of one machine by tf.distribute.MirroredStrategy.)"
+        )
+    if axis not in device_mesh.axis_names:
+        raise ValueError(
+            f"axis={axis!r} came, allowed are the mesh's own: {', '.join(device_mesh.axis_names)}."
+        )
+    devices = device_mesh.shape[list(device_mesh.axis_names).index(axis)]
+    if num_classes is not None and num_classes % devices:
+        raise ValueError(
+            f"num_classes={num_classes} can't be shared out evenly over the {devices} devices of "
+            f"the axis {axis!r}. Give this function and the proxy layer "
+            f"{num_classes + -num_classes % devices} classes, of which the last stay without "
+            f"samples and are only kept away from, or make the axis a divisor of {num_classes}."
+        )
+    layout = keras.distribution.LayoutMap(device_mesh)
+    layout[r"(.*/)?proxies"] = (axis, None, None)  # [C, N, D]
+    return layout
