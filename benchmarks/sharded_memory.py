@@ -1,6 +1,6 @@
 """What a training step takes on each of eight devices, in memory and in traffic, as XLA plans it.
 
-    KERAS_BACKEND=jax python benchmarks/sharded_memory.py [--classes 80000] [--size 128] [--batch 256]
+    KERAS_BACKEND=jax python benchmarks/sharded_memory.py [--classes 80000] [--size 128]
 
 Compiles, and does not run, one step on proxies alone (the input is the embedding) with Adam: once
 with the proxies copied to every device, once sharded by class. It prints a Markdown table of bytes
@@ -88,7 +88,8 @@ def main():
     print(f"C·N = {proxies:,}, D = {args.size}, B = {args.batch}, eight devices; in MB:")
     print(f"W = 4·C·N·D = {4 * proxies * args.size / 1e6:.1f},", end=" ")
     print(f"S = 4·B·C·N = {4 * proxies * args.batch / 1e6:.1f}\n")
-    print("| loss | proxies | state | step | traffic | largest |\n| --- | --- | --- | --- | --- | --- |")
+    print("| loss | proxies | state | step | traffic | largest |")
+    print("|" + " --- |" * 6)
     for name, (loss, regularizer) in CASES.items():
         for layout, distribution in distributions():
             step = compiled_step(loss, regularizer, distribution, args)

@@ -9,9 +9,10 @@ instead, with the address of machine 0 and each machine's own index, counted fro
         --output /shared/run
 
 Every worker feeds its part of each global batch to Keras on JAX, which averages the gradients over
-all of them: two workers reach the weights of one. Each epoch ends in a checkpoint, written by worker
-0 into a folder that all workers can read. When a worker dies all stop, and the same command goes on
-after the last checkpoint, with as many workers as you like: the epoch under way is all that is lost.
+all of them: two workers reach the weights of one. Each epoch ends in a checkpoint, written by
+worker 0 into a folder that all workers can read. When a worker dies all stop, and the same command
+goes on after the last checkpoint, with as many workers as you like: the epoch under way is all that
+is lost.
 """
 
 import argparse
