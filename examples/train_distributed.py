@@ -60,27 +60,21 @@ def train(args):
     # 2. The model of the last checkpoint, optimizer included, or a new one.
     train_half, test_half = (first_classes(half, args.classes) for half in glyphs())
     epochs_done, checkpoint = last_checkpoint(args.output)
+    images, labels = train_half
     if checkpoint:
         model = keras.models.load_model(checkpoint)
     else:
-        model = build_model(num_classes=train_half[1].max() + 1)
+        model = build_model(num_classes=len(np.unique(labels)))
         model.compile(ProxyAdam(1e-3, proxy_multiplier=10), ProxyGMLLoss(ratio=0.05))
 
     # 3. Training, an epoch at a time.
-    images, labels = train_half
     for epoch in range(epochs_done, args.epochs):
         rows = own_rows(epoch, len(images), args.index, args.workers)
-        model.fit(
-            images[rows],
-            labels[rows],
-            batch_size=GLOBAL_BATCH // args.workers,
-            shuffle=False,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            verbose=2 if args.index == 0 else 0,
-        )
+        batch_size = GLOBAL_BATCH // args.workers
+        log = model.fit(images[rows], labels[rows], batch_size, shuffle=False, verbose=0)
         if args.index == 0:
             save(model, args.output, epoch + 1)
+            print(f"epoch {epoch + 1}: loss {log.history['loss'][0]:.4f}", flush=True)
 
     # 4. All are done. Worker 0 evaluates alone, as retrieval is no work to share.
     if args.workers > 1:
@@ -146,20 +140,18 @@ def launch(args):
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
     command = [sys.executable, *sys.argv, "--coordinator", coordinator]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # not before its workers are
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # by way of finally
     workers = []
     try:
         for index in range(args.workers):
             workers.append(subprocess.Popen([*command, "--index", str(index)]))
             print(f"worker {index} is process {workers[-1].pid}", flush=True)
-        while any(worker.poll() is None for worker in workers):
-            for index, worker in enumerate(workers):
-                if worker.returncode:
-                    sys.exit(
-                        f"Worker {index} ended with code {worker.returncode}, so all are stopped. "
-                        f"Run the same command to go on after epoch "
-                        f"{last_checkpoint(args.output)[0]}."
-                    )
+        while None in (codes := [worker.poll() for worker in workers]) or any(codes):
+            if any(codes):
+                sys.exit(
+                    f"The workers ended with {codes} (None: not yet), so all are stopped. Run the "
+                    f"same command to go on after epoch {last_checkpoint(args.output)[0]}."
+                )
             time.sleep(0.1)
     finally:
         for worker in workers:

@@ -13,6 +13,7 @@ from keras_proxygml.graph import similarity_graph
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = ["cars", "cub_no_reg", "sop_like", "tiny", "full_graph", "one_sample", "clustered"]
+COMPILED_ON_TORCH = ["cars", "sop_like"]  # with and without the regularizer, N = 12 and N = 1
 
 
 def close(ours, theirs, tolerance):
@@ -24,6 +25,8 @@ def close(ours, theirs, tolerance):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("case", CASES)
 def test_official_loss_and_gradients(case, mode):
+    if keras.backend.backend() == "torch" and mode == "compiled" and case not in COMPILED_ON_TORCH:
+        pytest.skip("PyTorch's compiler takes half a minute a case")
     with np.load(GOLDEN / "proxygml_official.npz") as file:
         golden = {key.split("/")[1]: file[key] for key in file.files if key.startswith(f"{case}/")}
     config = json.loads(str(golden["config"]))
