@@ -188,6 +188,9 @@ def write(result):
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     readme = HERE / "README.md"
     text = readme.read_text()
+    if MARKERS[0] not in text:
+        text += "\n## Head speed\n\n`python benchmarks/head_speed.py`\n\n"
+        text += f"{MARKERS[0]}\n{MARKERS[1]}\n"
     before, rest = text.split(MARKERS[0])
     _, after = rest.split(MARKERS[1])
     readme.write_text(f"{before}{MARKERS[0]}\n{table(result)}\n{MARKERS[1]}{after}")

@@ -8,7 +8,7 @@ per device, in MB of 10⁶ bytes. Every device feeds an eighth of the batch.
 
 - *state*: the weights and Adam's two moments, as held between steps;
 - *step*: what XLA reserves on top while a step runs, the gradient included;
-- *traffic*: the results of all collective operations, summed; and the largest of them.
+- *traffic*: the results of all collective operations, summed; and the three largest of them.
 """
 
 import argparse
@@ -94,14 +94,14 @@ def main():
         for layout, distribution in distributions():
             step = compiled_step(loss, regularizer, distribution, args)
             memory = step.memory_analysis()
-            moved = {
-                (bytes_of(shape), f"{kind} {shape.partition('{')[0]}")
-                for shape, kind in COLLECTIVE.findall(step.as_text())
-            }
+            moved = sorted(
+                (bytes_of(shape), kind) for shape, kind in COLLECTIVE.findall(step.as_text())
+            )
             # Donated arguments are what lives on from step to step.
             values = memory.alias_size_in_bytes, memory.temp_size_in_bytes, sum(b for b, _ in moved)
-            row = " | ".join(f"{value / 1e6:.1f}" for value in values)
-            print(f"| {name} | {layout} | {row} | {max(moved)[1]} |", flush=True)
+            row = " | ".join(f"{value / 1e6:.2f}" for value in values)
+            largest = ", ".join(f"{kind} {size / 1e6:.2f}" for size, kind in moved[:-4:-1])
+            print(f"| {name} | {layout} | {row} | {largest} |", flush=True)
 
 
 if __name__ == "__main__":
