@@ -1,6 +1,6 @@
 """Images per second of a training step of the paper's official recipe, ours and PyTorch's.
 
-    python benchmarks/backbone_speed.py                 # 3 rounds, some 5 minutes on two cores
+    python benchmarks/backbone_speed.py                 # 3 rounds, some 6 minutes on two cores
     python benchmarks/backbone_speed.py --contenders ours pytorch --rounds 5
 
 BN-Inception at 224 pixels, batch normalization frozen, embeddings of 512, 98 classes of 12 proxies,
@@ -41,7 +41,8 @@ BACKENDS = {
     "pytorch_channels_last": "torch",
     "pytorch_compiled": "torch",
 }
-DEFAULT = ("ours", "ours_with_onednn", "pytorch", "pytorch_channels_last")
+# PyTorch's faster layout; the other takes 1.2 times as long.
+DEFAULT = ("ours", "ours_with_onednn", "pytorch_channels_last")
 TOLERANCE = 1e-4  # of a loss, relative
 
 
@@ -190,7 +191,7 @@ def main():
     parser.add_argument("--contenders", nargs="+", choices=BACKENDS, default=DEFAULT)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warm-up", type=int, default=1, help="steps before the clock starts")
-    parser.add_argument("--steps", type=int, default=3, help="timed in each round")
+    parser.add_argument("--steps", type=int, default=2, help="timed in each round")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--size", type=int, default=224, help="side of the images in pixels")
     parser.add_argument("--table", action="store_true", help="only write the table anew")
