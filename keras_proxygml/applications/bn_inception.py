@@ -145,11 +145,8 @@ def _convolution(x, channels, name, size=1, strides=1):
 
 
 def _halve(x, name):
-    # A window may hang over the far edge (PyTorch's ceil_mode), by one pixel of an even side, as
-    # with 'same'. At odd sides 'same' would shift the windows: there, or where a side is open, add
-    # the pixel ourselves, which copies x. After a ReLU, a zero there changes no maximum.
-    if all(side is not None and side % 2 == 0 for side in x.shape[1:3]):
-        return layers.MaxPooling2D(3, 2, "same", name=name, **NHWC)(x)
+    # A window may hang over the far edge (PyTorch's ceil_mode), by one pixel of an even side. After
+    # a ReLU, a zero there changes no maximum.
     x = layers.ZeroPadding2D(((0, 1), (0, 1)), name=f"{name}_pad", **NHWC)(x)
     return layers.MaxPooling2D(3, 2, name=name, **NHWC)(x)
 
