@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=jax python benchmarks/sharded_memory.py [--classes 80000] [--size 128]
 
-Compiles, and does not run, one step on proxies alone (the input is the embedding) with Adam: once
+Compiles, and does not run, one step of Adam on a model of one dense layer and the proxies: once
 with the proxies copied to every device, once sharded by class. It prints a Markdown table of bytes
 per device, in MB of 10⁶ bytes. Every device feeds an eighth of the batch.
 
@@ -30,7 +30,8 @@ from keras_proxygml import (
     proxy_layout,
 )
 
-COLLECTIVE = re.compile(r" = (.+?) ((?:all|reduce|collective)-[a-z-]+?)(?:-start)?\(")
+COLLECTIVES = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
+COLLECTIVE = re.compile(rf" = (.+?) ({COLLECTIVES})(?:-start)?\(")
 ARRAY = re.compile(r"\b[a-z]+(\d+)\[([\d,]*)\]")  # such as f32[64,8000]
 CASES = {
     "NormalizedSoftmaxLoss": (NormalizedSoftmaxLoss(), None),
@@ -49,9 +50,9 @@ def distributions():
 def compiled_step(loss, regularizer, distribution, args):
     """One training step as XLA compiles it, as Keras's trainer would."""
     keras.distribution.set_distribution(distribution)
-    embeddings = keras.Input((args.size,))
+    inputs = keras.Input((args.size,))
     head = ProxySimilarity(args.classes, args.proxies, proxies_regularizer=regularizer)
-    model = keras.Model(embeddings, head(embeddings))
+    model = keras.Model(inputs, head(keras.layers.Dense(args.size)(inputs)))
     model.compile(ProxyAdam(1e-3), loss)
     batch = np.zeros((args.batch, args.size), "float32"), np.zeros(args.batch, "int32")
     model._symbolic_build(data_batch=batch)
