@@ -91,8 +91,8 @@ def _cosines(samples, proxies):
     """Cosines `[B, M]` of samples of length 1, `[B, D]`, and proxies of any length, `[M, D]`.
 
     There are far more proxies than samples. So it is the products that are divided by the
-    proxies' lengths, and the gradient is written out: four tensors of the proxies' size are made
-    in all, where normalising the proxies first and differentiating that makes nine.
+    proxies' lengths, and the gradient is written out, which makes fewer tensors of the proxies'
+    size than normalising the proxies first and differentiating that.
     """
     squares = ops.sum(ops.square(proxies), axis=-1)  # [M]
     per_length = ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
