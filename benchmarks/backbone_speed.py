@@ -13,7 +13,6 @@ markers in `README.md`. `pip install tensorflow torch` (and `jax`, for its conte
 """
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -25,10 +24,10 @@ import time
 from pathlib import Path
 
 import backbone_contenders as contenders
+from reporting import described, environment, results_path, write
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "backbone_speed.json"
-MARKERS = "<!-- backbone_speed: begin -->", "<!-- backbone_speed: end -->"
+NAME, TITLE = "backbone_speed", "Training speed"
 # The contenders, and the Keras backend that each runs on; PyTorch's own take only the table of
 # BN-Inception from the library.
 BACKENDS = {
@@ -109,81 +108,36 @@ def check_losses(runs):
             sys.exit(f"The contenders do not do the same: losses of step {i} in {losses}")
 
 
-def environment(options):
-    """Where and with what the runs were made."""
-    cpu = next(
-        x.split(":")[1].strip()
-        for x in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in x
-    )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
-    )
-    versions = {}
-    for package in ("keras", "tensorflow", "tensorflow-cpu", "torch", "jax"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)),
-        "python": sys.version.split()[0],
-        "versions": versions,
-        "commit": commit.stdout.strip(),
-        "command": f"python benchmarks/backbone_speed.py {' '.join(sys.argv[1:])}".strip(),
-        "batch": options.batch,
-        "size": options.size,
-    }
-
-
 def table(result):
     """The results as Markdown."""
-    where, runs = result["environment"], result["runs"]
+    batch, runs = result["batch"], result["runs"]
     middle = {
         name: statistics.median(statistics.median(x["seconds"]) for x in found)
         for name, found in runs.items()
     }
-    rates = {name: where["batch"] / seconds for name, seconds in middle.items()}
+    rates = {name: batch / seconds for name, seconds in middle.items()}
     rivals = [rate for name, rate in rates.items() if name.startswith("pytorch")]
-    versions = ", ".join(f"{name} {version}" for name, version in where["versions"].items())
+    rounds = max(map(len, runs.values()))
     lines = [
-        f"Medians of {max(map(len, runs.values()))} interleaved rounds on {where['cores']} cores "
-        f"of {where['cpu']}, {where['date']}, Python {where['python']}, {versions}, commit "
-        f"{where['commit']}, `{where['command']}`. *Of PyTorch* compares images per second with "
-        f"the faster PyTorch. CPU seconds are those of all cores together.",
+        f"{described(result['environment'], rounds)} *Of PyTorch* compares images per second with "
+        "the faster PyTorch. CPU seconds are those of all cores together.",
         "",
         "| contender | what it is | images/s | of PyTorch | slowest to fastest round "
         "| CPU seconds a step |",
         "|" + " --- |" * 6,
     ]
     for name, found in runs.items():
-        rounds = sorted(where["batch"] / statistics.median(x["seconds"]) for x in found)
+        each = sorted(batch / statistics.median(x["seconds"]) for x in found)
         cells = (
             name.replace("_", " "),
             getattr(contenders, name).__doc__.splitlines()[0],
             f"{rates[name]:.2f}",
             f"{rates[name] / max(rivals):.2f}" if rivals else "",
-            f"{rounds[0]:.2f} to {rounds[-1]:.2f}",
+            f"{each[0]:.2f} to {each[-1]:.2f}",
             f"{statistics.median(x['cpu_seconds'] for x in found):.2f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def write(result):
-    """The JSON file, and the table between the markers."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    readme = HERE / "README.md"
-    text = readme.read_text() if readme.exists() else "# Benchmarks\n"
-    if MARKERS[0] not in text:
-        text += "\n## Training speed\n\n`python benchmarks/backbone_speed.py`\n\n"
-        text += f"{MARKERS[0]}\n{MARKERS[1]}\n"
-    before, rest = text.split(MARKERS[0])
-    _, after = rest.split(MARKERS[1])
-    readme.write_text(f"{before}{MARKERS[0]}\n{table(result)}\n{MARKERS[1]}{after}")
 
 
 def main():
@@ -195,7 +149,6 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--size", type=int, default=224, help="side of the images in pixels")
     parser.add_argument("--table", action="store_true", help="only write the table anew")
-    parser.add_argument("--dry-run", action="store_true", help="print the table, write nothing")
     parser.add_argument("--prepare", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
@@ -205,11 +158,12 @@ def main():
     elif options.one:
         run_one(options.one, options.folder, options.warm_up, options.steps)
     elif options.table:
-        write(json.loads(RESULTS.read_text()))
+        result = json.loads(results_path(NAME).read_text())
+        write(NAME, TITLE, result, table(result))
     else:
-        result = {"runs": run_all(options), "environment": environment(options)}
-        if not options.dry_run:
-            write(result)
+        where = environment("keras", "tensorflow", "tensorflow_cpu", "torch", "jax")
+        result = {"environment": where, "batch": options.batch, "runs": run_all(options)}
+        write(NAME, TITLE, result, table(result))
         print(table(result))
 
 

@@ -11,21 +11,19 @@ Writes `results/head_speed.json`, and the table between the markers in `README.m
 """
 
 import argparse
-import importlib.metadata
 import importlib.util
 import json
 import os
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from head_contenders import Case, make_arrays, median_seconds
+from reporting import described, environment, memory, results_path, write
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "head_speed.json"
-MARKERS = "<!-- head_speed: begin -->", "<!-- head_speed: end -->"
+NAME, TITLE = "head_speed", "Head speed"
 CASES = {
     "cars": Case(98, 12, 512, separation=0.3),
     "cars_alone": Case(98, 12, 512),
@@ -35,6 +33,7 @@ CASES = {
     "1M": Case(1_000_000, 1, 128),
 }
 BATCHES = (32, 128)
+PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "torch", "pytorch-metric-learning")
 KERAS = ("ours", "ours_xla", "normalized_softmax", "normalized_softmax_xla")
 KERAS += ("bare_products", "bare_products_xla")
 PYTORCH = ("pytorch_soft_triple", "pytorch_proxy_anchor")
@@ -45,12 +44,6 @@ CONTENDERS = {
     for name, case in CASES.items()
 }
 SMALL = Case(60, 2, 8)
-
-
-def memory(field):
-    """This process's VmRSS or VmHWM in bytes."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if field in x)
-    return 1024 * int(line.split()[1])
 
 
 def contender_of(name):
@@ -114,29 +107,6 @@ def run_cases(cases, batches, rounds):
     return runs
 
 
-def environment():
-    """Where and with what the runs were made."""
-    cpu = next(
-        x.split(":")[1].strip()
-        for x in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in x
-    )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
-    )
-    packages = {"keras", "tensorflow", "tensorflow_cpu", "torch", "pytorch-metric-learning"}
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)),
-        "python": sys.version.split()[0],
-        "commit": commit.stdout.strip(),
-        "packages": {
-            x.name: x.version for x in importlib.metadata.distributions() if x.name in packages
-        },
-    }
-
-
 def medians(found):
     """Milliseconds and MiB of one contender's runs."""
     return (
@@ -147,15 +117,13 @@ def medians(found):
 
 def table(result):
     """The results as Markdown: contenders down, batches across, a part for each case."""
-    where = result["environment"]
     everything = [
         x for case in result["runs"].values() for of in case.values() for x in of.values()
     ]
-    packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
+    rounds = max(map(len, everything))
     lines = [
-        f"Medians of {max(map(len, everything))} interleaved rounds on {where['cores']} cores of "
-        f"{where['cpu']}, {where['date']}, Python {where['python']}, {packages}, commit "
-        f"{where['commit']}. *Times products* compares with `bare_products`, compiled alike.",
+        f"{described(result['environment'], rounds)} *Times products* compares with "
+        "`bare_products`, compiled alike."
     ]
     for case, of_case in result["runs"].items():
         lines += ["", f"**{title(CASES[case])}**", ""]
@@ -182,20 +150,6 @@ def title(case):
     return f"{case.num_classes:,} classes × {case.num_proxies}, D {case.size}{separation}"
 
 
-def write(result):
-    """The JSON file, and the table between the markers."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    readme = HERE / "README.md"
-    text = readme.read_text()
-    if MARKERS[0] not in text:
-        text += "\n## Head speed\n\n`python benchmarks/head_speed.py`\n\n"
-        text += f"{MARKERS[0]}\n{MARKERS[1]}\n"
-    before, rest = text.split(MARKERS[0])
-    _, after = rest.split(MARKERS[1])
-    readme.write_text(f"{before}{MARKERS[0]}\n{table(result)}\n{MARKERS[1]}{after}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
@@ -207,14 +161,15 @@ def main():
     if arguments.one:
         run_one(arguments.one, arguments.cases[0], arguments.batches[0])
         return
-    result = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"runs": {}}
+    path = results_path(NAME)
+    result = json.loads(path.read_text()) if path.exists() else {"runs": {}}
     if not arguments.table:
         runs = run_cases(arguments.cases, arguments.batches, arguments.rounds)
         runs = result["runs"] | runs
         # In the order of CASES, whatever was run when.
         runs = {case: runs[case] for case in CASES if case in runs}
-        result = {"environment": environment(), "runs": runs}
-    write(result)
+        result = {"environment": environment(*PACKAGES), "runs": runs}
+    write(NAME, TITLE, result, table(result))
     print(table(result))
 
 

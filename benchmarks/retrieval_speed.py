@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 import retrieval_contenders as contenders
+from reporting import described, environment, memory, results_path, write
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "retrieval_speed.json"
-MARKERS = "<!-- retrieval_speed: begin -->", "<!-- retrieval_speed: end -->"
+NAME, TITLE = "retrieval_speed", "Retrieval speed"
 # items, dims, classes, noise: chosen for a Recall@1 between 0.5 and 0.9.
 DATA = {
     "sop": (60_502, 512, 11_316, 2.4),
@@ -41,12 +41,6 @@ CASES = {
     "250k": ("ours_in_2_gib",),
     "500k": ("ours_in_2_gib",),
 }
-
-
-def memory(field):
-    """This process's VmRSS or VmHWM in bytes."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if field in x)
-    return 1024 * int(line.split()[1])
 
 
 def run_one(contender, folder):
@@ -117,34 +111,6 @@ def run_cases(cases, rounds):
     return runs
 
 
-def environment():
-    """Where and with what the runs were made."""
-    import faiss
-    import sklearn
-    import threadpoolctl
-
-    cpu = next(
-        x.split(":")[1].strip()
-        for x in Path("/proc/cpuinfo").read_text().splitlines()
-        if "model name" in x
-    )
-    blas = [f"{x['internal_api']} {x['version']}" for x in threadpoolctl.threadpool_info()]
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
-    )
-    return {
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": cpu,
-        "cores": len(os.sched_getaffinity(0)),
-        "python": sys.version.split()[0],
-        "numpy": np.__version__,
-        "blas": sorted(set(blas)),
-        "faiss": faiss.__version__,
-        "scikit-learn": sklearn.__version__,
-        "commit": commit.stdout.strip(),
-    }
-
-
 def medians(runs):
     """Seconds, CPU seconds, MiB and values of each case and contender."""
     return {
@@ -161,14 +127,11 @@ def medians(runs):
 
 def table(result):
     """The results as Markdown."""
-    where = result["environment"]
     middle = medians(result["runs"])
     rounds = max(len(found) for case in result["runs"].values() for found in case.values())
     lines = [
-        f"Medians of {rounds} interleaved rounds on {where['cores']} cores of {where['cpu']}, "
-        f"{where['date']}, Python {where['python']}, NumPy {where['numpy']}, commit "
-        f"{where['commit']}. *Times ours* compares seconds with the first of each case. CPU "
-        "seconds are those of all cores together, and do not suffer from what else ran.",
+        f"{described(result['environment'], rounds)} *Times ours* compares seconds with the first "
+        "of each case. CPU seconds are those of all cores together.",
         "",
         "| case | contender | what it computes | Recall@1 | seconds | CPU seconds | times ours "
         "| added MiB |",
@@ -193,20 +156,6 @@ def table(result):
     return "\n".join(lines)
 
 
-def write(result):
-    """The JSON file, and the table between the markers."""
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=1) + "\n")
-    readme = HERE / "README.md"
-    text = readme.read_text() if readme.exists() else "# Benchmarks\n"
-    if MARKERS[0] not in text:
-        text += "\n## Retrieval speed\n\n`python benchmarks/retrieval_speed.py`\n\n"
-        text += f"{MARKERS[0]}\n{MARKERS[1]}\n"
-    before, rest = text.split(MARKERS[0])
-    _, after = rest.split(MARKERS[1])
-    readme.write_text(f"{before}{MARKERS[0]}\n{table(result)}\n{MARKERS[1]}{after}")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
@@ -218,13 +167,14 @@ def main():
     if arguments.one:
         run_one(arguments.one, arguments.folder)
     elif arguments.table:
-        write(json.loads(RESULTS.read_text()))
+        result = json.loads(results_path(NAME).read_text())
+        write(NAME, TITLE, result, table(result))
     else:
         result = {
-            "environment": environment(),
+            "environment": environment("numpy", "faiss-cpu", "scikit-learn", "torch"),
             "runs": run_cases(arguments.cases, arguments.rounds),
         }
-        write(result)
+        write(NAME, TITLE, result, table(result))
         print(table(result))
 
 

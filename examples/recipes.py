@@ -3,24 +3,24 @@
 import argparse
 from pathlib import Path
 
-# The official code's run.sh for Cars196 and CUB-200-2011; the paper's section 4.1 has the same.
+# The official code's settings for Cars196 and CUB-200-2011: run.sh, or the default in train.py.
 PAPER = {
-    "backbone": "bn_inception",  # section 4.1, pretrained on ImageNet
-    "embedding_size": 512,  # section 4.1
-    "image_size": 224,  # section 4.1
-    "crop_area": 0.08,  # train.py: RandomResizedCrop(224) with its default
+    "backbone": "bn_inception",  # net/bninception.py, with its ImageNet weights
+    "embedding_size": 512,  # run.sh: --dim 512
+    "image_size": 224,  # train.py: RandomResizedCrop(224), CenterCrop(224)
+    "crop_area": 0.08,  # train.py: RandomResizedCrop's default
     "num_proxies": 12,  # run.sh: --N 12
     "ratio": 0.05,  # run.sh: --r 0.05
     "scale": 1.0,  # loss/ProxyGML.py
     "separation": 0.3,  # run.sh: --weight_lambda 0.3
-    "learning_rate": 1e-4,  # run.sh: --base_lr
-    "proxy_multiplier": 300,  # run.sh: the proxies' rate is 0.03
-    "epsilon": 0.01,  # train.py: Adam's eps
-    "l2": 1e-4,  # train.py: weight_decay, which PyTorch adds to the gradient
-    "batch_size": 32,  # run.sh
-    "epochs": 50,  # run.sh
+    "learning_rate": 1e-4,  # train.py: --modellr 0.0001
+    "proxy_multiplier": 300,  # run.sh: --centerlr 0.03, over the other rate
+    "epsilon": 0.01,  # train.py: --eps 0.01, Adam's
+    "l2": 1e-4,  # train.py: --wd 1e-4, which PyTorch adds to the gradient
+    "batch_size": 32,  # run.sh: -b 32
+    "epochs": 50,  # run.sh: --epochs 50
     "freeze_batch_norm": True,  # run.sh: --freeze_BN
-    "schedule": "constant",  # train.py defines a decay and calls it nowhere
+    "schedule": "step",  # train.py: adjust_learning_rate, before each epoch
 }
 RECIPES = {
     "paper": PAPER,
@@ -29,7 +29,7 @@ RECIPES = {
     | {
         "num_proxies": 1,
         "separation": 0.0,
-        "proxy_multiplier": 3000,  # the proxies' rate is 0.3
+        "proxy_multiplier": 3000,  # run.sh: --centerlr 0.3
         "freeze_batch_norm": False,
     },
     # Ours, for a pretrained backbone and little time.
@@ -60,6 +60,7 @@ RECIPES = {
         "l2": 0.0,
         "epochs": 10,
         "freeze_batch_norm": False,  # from random weights there is nothing to freeze
+        "schedule": "constant",
     },
 }
 
@@ -84,13 +85,19 @@ def parse(description, data_sets):
         also = {"backbone": "; or a keras.applications name, a .keras file, or small"}
         shown = f"paper: {value}{also.get(name, '')}"
         add(f"--{name.replace('_', '-')}", default=None, help=shown, **kind)
-    add("--step-epochs", type=int, default=20, help="with --schedule step: a tenth after so many")
+    add(
+        "--decay-epochs",
+        type=int,
+        nargs="*",
+        default=[20, 40],  # run.sh: --new_epoch_to_decay 20 40, --rate 0.1
+        help="with --schedule step: from each of these epochs on, counted from 1, a tenth",
+    )
     add(
         "--warm-up",
         type=int,
         default=0,
         help="epochs in which only the embedding and the proxies learn, before the others\n"
-        "(the official code's freezes the backbone in the second epoch, not the first)",
+        "(the official code freezes the backbone in the second epoch, not in the first)",
     )
     add("--weights", help="checkpoint of bn_inception; or imagenet, which Keras downloads")
     add("--frozen-until", default="", help="the backbone's layers before this one do not learn")

@@ -120,26 +120,27 @@ def set_trainable(args, backbone, warming_up):
 
 
 def learning_rate(args, steps):
-    """The rate, or its schedule, for so many steps an epoch."""
+    """The rate after the warm-up, or its schedule, for so many steps an epoch."""
     schedules = keras.optimizers.schedules
-    if args.schedule == "step":
-        return schedules.ExponentialDecay(
-            args.learning_rate, args.step_epochs * steps, 0.1, staircase=True
-        )
+    epochs = [e - 1 - args.warm_up for e in args.decay_epochs if e - 1 > args.warm_up]
+    if args.schedule == "step" and epochs:
+        # Keras changes the rate after a boundary, so the last step before the epoch is one.
+        boundaries = [epoch * steps - 1 for epoch in epochs]
+        rates = [args.learning_rate * 0.1**n for n in range(len(epochs) + 1)]
+        return schedules.PiecewiseConstantDecay(boundaries, rates)
     if args.schedule == "cosine":
-        total = (args.epochs - args.warm_up) * steps
-        return schedules.CosineDecay(args.learning_rate, total)
+        return schedules.CosineDecay(args.learning_rate, (args.epochs - args.warm_up) * steps)
     return args.learning_rate
 
 
 def train(args, files, model, backbone, evaluation, preprocess):
     """Trains in one phase, or two with --warm-up; each goes on where it was cut off."""
     steps = -(-len(files) // args.batch_size)
-    for phase, last_epoch in (("warm_up", args.warm_up), ("training", args.epochs)):
+    phases = [("warm_up", args.warm_up)] if args.warm_up else []
+    for phase, last_epoch in [*phases, ("training", args.epochs)]:
         set_trainable(args, backbone, phase == "warm_up")
-        optimizer = ProxyAdam(
-            learning_rate(args, steps), args.proxy_multiplier, args.l2, epsilon=args.epsilon
-        )
+        rate = args.learning_rate if phase == "warm_up" else learning_rate(args, steps)
+        optimizer = ProxyAdam(rate, args.proxy_multiplier, args.l2, epsilon=args.epsilon)
         model.compile(optimizer, ProxyGMLLoss(args.ratio, args.scale))
         first_epoch = epochs_done(args.output / "backup" / phase)
         if phase == "training":

@@ -39,6 +39,22 @@ def test_train_cars_demo_goes_on_where_it_ended(tmp_path):
     np.testing.assert_allclose(served, embedder(images), atol=1e-5)
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("warm_up", [0, 2])
+def test_the_papers_rate_falls_to_a_tenth_from_epochs_20_and_40_on(monkeypatch, warm_up):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    monkeypatch.setattr(sys, "argv", ["train_cars.py", "--warm-up", str(warm_up)])
+    import recipes
+    import train_cars as example
+
+    rate = example.learning_rate(recipes.parse("", example.LOADERS), steps=7)
+    first_steps = {epoch: 7 * (epoch - 1 - warm_up) for epoch in (19, 20, 39, 40, 50)}
+    rates = {epoch: float(rate(first)) for epoch, first in first_steps.items()}
+    expected = {19: 1e-4, 20: 1e-5, 39: 1e-5, 40: 1e-6, 50: 1e-6}
+    assert rates == pytest.approx(expected, rel=1e-6)
+    assert float(rate(first_steps[20] - 1)) == pytest.approx(1e-4)  # the last step of epoch 19
+
+
 def test_train_cars_without_data_says_how_to_get_on(tmp_path):
     done = train_cars("--output", tmp_path / "run")
     assert done.returncode == 1
