@@ -1,10 +1,15 @@
 """Regularizers of proxies."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
 
 from keras_proxygml.graph import unit
+
+# How many scores ProxySeparation makes at once: 16 MiB of float32, and as much again twice.
+_SCORES_AT_ONCE = 2**22
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
@@ -13,7 +18,8 @@ class ProxySeparation(keras.regularizers.Regularizer):
 
     Each proxy is scored against each class by the sum of its cosines to that class's proxies, and
     pays the cross-entropy of a softmax over all classes. That sum is one product with the sum of
-    the class's unit proxies, so C classes of N proxies cost C·N × C, never (C·N)².
+    the class's unit proxies, so C classes of N proxies cost C·N × C, never (C·N)². Of these scores
+    no more than 2²² are held at once, so memory grows with the proxies alone; time grows with C².
 
     Args:
         weight: The factor λ of the mean cross-entropy. 0 or more; the paper has 0.3 for Cars196
@@ -52,18 +58,71 @@ class ProxySeparation(keras.regularizers.Regularizer):
             )
         if self.weight == 0:
             return ops.zeros((), dtype=proxies.dtype)
-        num_classes, num_proxies, _ = proxies.shape
-        units = unit(proxies)
-        class_sums = ops.sum(units, axis=1)  # [C, D]
-        logits = ops.matmul(units, ops.transpose(class_sums))  # [C, N, C]
-        labels = ops.repeat(ops.arange(num_classes), num_proxies)  # [C·N]
-        losses = ops.sparse_categorical_crossentropy(
-            labels, ops.reshape(logits, (-1, num_classes)), from_logits=True
-        )
-        return self.weight * ops.mean(losses)
+        return self.weight * _mean_cross_entropy(unit(proxies))
 
     def get_config(self):
         return {"weight": self.weight}
+
+
+@ops.custom_gradient
+def _mean_cross_entropy(units):
+    """The mean cross-entropy of unit proxies `[C, N, D]` classified by the sums of each class.
+
+    The loss is a scalar, so its gradient can be made on the way forward, from scores that are
+    then forgotten. With the scores l = u · s of a proxy u and the class sums s, the softmax p of l,
+    and its own class y, the derivative by l is p - 1[y]. It reaches u by s, and every member of a
+    class by s's share, Σ (p - 1[y]) u over all proxies u.
+    """
+    num_classes, num_proxies, size = units.shape
+    sums = ops.sum(units, axis=1)  # [C, D]
+    labels = np.repeat(np.arange(num_classes, dtype="int32"), num_proxies)  # [C·N]
+    flat = ops.reshape(units, (-1, size))  # [C·N, D]
+
+    def classify(proxies, own):
+        """Losses `[R]` of R proxies, and their gradients to `flat` and to `sums`."""
+        log_shares = ops.log_softmax(ops.matmul(proxies, ops.transpose(sums)))  # [R, C]
+        losses = -ops.take_along_axis(log_shares, own[:, None], axis=1)[:, 0]
+        shares = ops.exp(log_shares)
+        of_proxies = ops.matmul(shares, sums) - ops.take(sums, own, axis=0)  # [R, D]
+        return losses, of_proxies, ops.matmul(ops.transpose(shares), proxies)  # [R], [R, D], [C, D]
+
+    losses, of_proxies, of_sums = _in_blocks(classify, flat, labels, num_classes)
+    # Σ u over the proxies whose own class it is: the part of 1[y].
+    of_units = ops.reshape(of_proxies, units.shape) + (of_sums - sums)[:, None]
+
+    def gradient(*arguments, upstream=None):
+        upstream = arguments[0] if upstream is None else upstream
+        return upstream / len(labels) * of_units
+
+    return ops.sum(losses) / len(labels), gradient
+
+
+def _in_blocks(classify, flat, labels, num_classes):
+    """What `classify` gives for all proxies, given as many at a time as are allowed."""
+    total, size = flat.shape
+    rows = max(1, _SCORES_AT_ONCE // num_classes)
+    if rows >= total:
+        return classify(flat, labels)
+    blocks = math.ceil(total / rows)
+    padding = blocks * rows - total
+    # A proxy of zeros adds nothing to the gradient of the sums; what else it gets is cut off.
+    padded = ops.reshape(ops.pad(flat, ((0, padding), (0, 0))), (blocks, rows, size))
+    own = ops.convert_to_tensor(np.pad(labels, (0, padding)).reshape(blocks, rows))
+
+    def next_block(i, done):
+        losses, of_proxies, of_sums = done
+        more = classify(ops.take(padded, i, axis=0), ops.take(own, i, axis=0))
+        losses = ops.slice_update(losses, (i, 0), more[0][None])
+        of_proxies = ops.slice_update(of_proxies, (i, 0, 0), more[1][None])
+        return losses, of_proxies, of_sums + more[2]
+
+    empty = (
+        ops.zeros_like(padded[..., 0]),
+        ops.zeros_like(padded),
+        ops.zeros_like(flat[:num_classes]),
+    )
+    losses, of_proxies, of_sums = ops.fori_loop(0, blocks, next_block, empty)
+    return ops.reshape(losses, (-1,))[:total], ops.reshape(of_proxies, (-1, size))[:total], of_sums
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")

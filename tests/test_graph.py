@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import oracle
 import pytest
-from gradients import value_and_gradients
+from gradients import MODES, value_and_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml
+from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml, regularizers
 from keras_proxygml.graph import knn_subgraph, similarity_graph, unit
 
 # JAX compiles every operation anew for each random shape.
@@ -114,6 +114,23 @@ def test_separation_agrees_with_the_oracle(problem):
     proxies = problem[1]
     expected = oracle.separation(proxies.astype("float64"))
     assert float(ProxySeparation(1.0)(proxies)) == pytest.approx(expected, rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "at_once", [50, 15]
+)  # all 50 scores, or blocks of 3 proxies, the last of 1
+@pytest.mark.parametrize("mode", MODES)
+def test_separation_and_its_gradient_whole_and_in_blocks(monkeypatch, mode, at_once):
+    monkeypatch.setattr(regularizers, "_SCORES_AT_ONCE", at_once)
+    proxies = np.random.default_rng(0).normal(size=(5, 2, 3))
+    [value], [gradient] = value_and_gradients(
+        lambda p: (ProxySeparation(0.3)(p),), [proxies.astype("float32")], mode
+    )
+    assert value == pytest.approx(0.3 * oracle.separation(proxies), rel=1e-5)
+    steps = 1e-5 * np.eye(proxies.size).reshape(-1, *proxies.shape)
+    slopes = [(oracle.separation(proxies + d) - oracle.separation(proxies - d)) for d in steps]
+    expected = 0.3 * np.reshape(slopes, proxies.shape) / 2e-5
+    np.testing.assert_allclose(gradient, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("k", [0, 2, 11])
