@@ -13,6 +13,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_proxygml.selection import greatest
+
 # A score that weighs nothing in a softmax, yet is finite: 0 · -inf would be NaN in a gradient.
 _UNREACHED = -1e30
 
@@ -129,6 +131,11 @@ def nearest_proxies(similarities, labels, k):
     Reference:
         Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
     """
+    return ops.top_k(_own_class_first(similarities, labels, k), k, sorted=False)[1]
+
+
+def _own_class_first(similarities, labels, k):
+    """The similarities to rank by, `[B, C·N]`, once k is known to be possible."""
     labels = ops.convert_to_tensor(labels)
     _, num_classes, num_proxies = similarities.shape
     total = num_classes * num_proxies
@@ -142,7 +149,7 @@ def nearest_proxies(similarities, labels, k):
     # the same and rounds nothing.
     own_class = ops.equal(labels[:, None, None], ops.arange(num_classes)[:, None])
     ranked = ops.where(own_class, np.inf, ops.stop_gradient(similarities))
-    return ops.top_k(ops.reshape(ranked, (-1, total)), k, sorted=False)[1]
+    return ops.reshape(ranked, (-1, total))
 
 
 def knn_subgraph(similarities, labels, k):
@@ -165,6 +172,9 @@ def knn_subgraph(similarities, labels, k):
         Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
     """
     _, num_classes, num_proxies = similarities.shape
+    if keras.backend.backend() == "jax":
+        subgraph = greatest(_own_class_first(similarities, labels, k), k)
+        return ops.reshape(subgraph, (-1, num_classes, num_proxies))
     columns = nearest_proxies(similarities, labels, k)  # [B, k]
     batch, total = ops.shape(similarities)[0], num_classes * num_proxies
     rows = ops.broadcast_to(ops.arange(batch, dtype=columns.dtype)[:, None], (batch, k))

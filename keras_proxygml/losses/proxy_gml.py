@@ -36,7 +36,8 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
     labels, similarities = checked(labels, similarities)
-    if similarities.shape[-1] == 1:
+    # On JAX proxies may be sharded by class, and places would gather them on every device.
+    if similarities.shape[-1] == 1 and keras.backend.backend() != "jax":
         return _of_one_proxy_per_class(labels, similarities, k, scale)
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)

@@ -1,0 +1,44 @@
+"""The k greatest of each row, of which exactly k are marked, and no device needs the whole row."""
+
+import multiprocessing
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from keras_proxygml.selection import greatest
+
+pytestmark = pytest.mark.skipif(
+    keras.backend.backend() != "jax", reason="the others rank by top_k, and shard nothing"
+)
+NUMBERS = st.sampled_from([-np.inf, -1.0, -0.5, -1e-30, 0.0, 1e-30, 0.25, 0.5, 1.0, np.inf])
+
+
+@given(st.lists(NUMBERS, min_size=9, max_size=9), st.integers(1, 9))
+@settings(max_examples=50, deadline=None, derandomize=True)
+def test_exactly_k_and_of_equals_the_first(row, k):
+    row = np.array([row, row[::-1]], "float32")
+    expected = np.zeros(row.shape, bool)
+    np.put_along_axis(expected, np.argsort(-row, axis=1, kind="stable")[:, :k], True, axis=1)
+    np.testing.assert_array_equal(ops.convert_to_numpy(greatest(row, k)), expected)
+
+
+def _compiled_with_sharded_columns():
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    columns = NamedSharding(Mesh(np.array(jax.devices()), ["model"]), PartitionSpec(None, "model"))
+    numbers = jax.device_put(np.zeros((4, 4096), "float32"), columns)
+    return jax.jit(greatest, static_argnums=1).lower(numbers, 100).compile().as_text()
+
+
+def test_sharded_columns_are_not_gathered():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            text = pool.apply(_compiled_with_sharded_columns)
+    assert "all-reduce" in text  # of the counts
+    assert "all-gather" not in text
