@@ -3,6 +3,9 @@
 import keras
 from keras import ops
 
+# What Keras's Adam names its variables.
+_MOMENTS = ("momentum", "velocity")
+
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
 class ProxyAdam(keras.optimizers.Adam):
@@ -21,15 +24,20 @@ class ProxyAdam(keras.optimizers.Adam):
         l2: `l2 · w` is added to the gradient of every trainable weight w, after any clipping.
             0 or more; the official code has 1e-4. (Keras's `weight_decay` is another thing: it
             shrinks the weights past Adam's scaling, and the proxies too at `learning_rate`.)
+        lean_proxies: Whether the proxies do without Adam's moments, for very many classes. Then
+            weights and gradient are all that they hold: half as much. Instead of a second moment
+            for each number there is one for each proxy, of the mean of its squares, and there is
+            no first moment. Not with `amsgrad`.
         name: Name of the optimizer.
         **adam: Arguments of `keras.optimizers.Adam`; the official code has `epsilon=0.01`.
 
     Raises:
-        ValueError: If `proxy_multiplier` or `l2` is out of range, or if `proxy_multiplier` is not
-            1 and no weight to train is named `proxies`.
+        ValueError: If `proxy_multiplier` or `l2` is out of range, if `proxy_multiplier` is not 1
+            and no weight to train is named `proxies`, or if `lean_proxies` meets `amsgrad`.
 
     Reference:
-        Zhu et al., 2020, section 4.1; `train.py` and `run.sh` of the official code.
+        `train.py` and `run.sh` of the official code of Zhu et al., 2020. One second moment for each
+        row of an embedding table: `EmbOptimType.PARTIAL_ROWWISE_ADAM` of FBGEMM.
     """
 
     # Why not keras.optimizers.MultiOptimizer: it takes the default optimizer silently where its
@@ -37,7 +45,14 @@ class ProxyAdam(keras.optimizers.Adam):
     # that sets a rate erases the ratio. Here there is one rate, multiplied at the last moment.
 
     def __init__(
-        self, learning_rate=0.001, proxy_multiplier=1.0, l2=0.0, *, name="proxy_adam", **adam
+        self,
+        learning_rate=0.001,
+        proxy_multiplier=1.0,
+        l2=0.0,
+        *,
+        lean_proxies=False,
+        name="proxy_adam",
+        **adam,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **adam)
         if not proxy_multiplier > 0:
@@ -47,8 +62,14 @@ class ProxyAdam(keras.optimizers.Adam):
             )
         if not l2 >= 0:
             raise ValueError(f"l2={l2!r} is not allowed. Give a number of 0 or more.")
+        if lean_proxies and self.amsgrad:
+            raise ValueError(
+                "lean_proxies=True came with amsgrad=True, which keeps another moment for each "
+                "number. Set one of them to False."
+            )
         self.proxy_multiplier = proxy_multiplier
         self.l2 = l2
+        self.lean_proxies = lean_proxies
 
     def build(self, variables):
         if self.built:
@@ -56,6 +77,18 @@ class ProxyAdam(keras.optimizers.Adam):
         super().build(variables)
         # By index, as update_step gets the platform's own variables, which have no Keras name.
         self._proxy_indices = {i for i, v in enumerate(variables) if v.name == "proxies"}
+
+    def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
+        if not (self.lean_proxies and name in _MOMENTS and reference_variable.name == "proxies"):
+            return super().add_variable_from_reference(reference_variable, name, initializer)
+        path = reference_variable.path.replace("/", "_")
+        return self.add_variable(
+            (*reference_variable.shape[:-1], 1),  # [C, N, 1]
+            initializer,
+            dtype=reference_variable.dtype,
+            layout=getattr(reference_variable, "_layout", None),
+            name=f"{path}_{name}",
+        )
 
     def update_step(self, gradient, variable, learning_rate):
         # Not in build, which Keras also calls to load a model whose proxies were frozen.
@@ -69,11 +102,25 @@ class ProxyAdam(keras.optimizers.Adam):
             gradient = ops.add(gradient, ops.multiply(self.l2, variable))
         if self._get_variable_index(variable) in self._proxy_indices:
             learning_rate = ops.multiply(learning_rate, self.proxy_multiplier)
+            if self.lean_proxies:
+                self._update_lean(gradient, variable, learning_rate)
+                return
         super().update_step(gradient, variable, learning_rate)
+
+    def _update_lean(self, gradient, variable, learning_rate):
+        dtype = variable.dtype
+        gradient, rate = ops.cast(gradient, dtype), ops.cast(learning_rate, dtype)
+        velocity = self._velocities[self._get_variable_index(variable)]  # [C, N, 1]
+        mean_square = ops.mean(ops.square(gradient), axis=-1, keepdims=True)
+        self.assign_add(velocity, (mean_square - velocity) * (1 - self.beta_2))
+        step = ops.cast(self.iterations + 1, dtype)
+        unbiased = velocity / (1 - ops.power(ops.cast(self.beta_2, dtype), step))
+        self.assign_sub(variable, rate * gradient / (ops.sqrt(unbiased) + self.epsilon))
 
     def get_config(self):
         return {
             **super().get_config(),
             "proxy_multiplier": self.proxy_multiplier,
             "l2": self.l2,
+            "lean_proxies": self.lean_proxies,
         }

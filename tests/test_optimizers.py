@@ -27,6 +27,10 @@ def fit(model, epochs=2, **arguments):
     return model.get_weights()
 
 
+def fit_one_step(model):
+    return fit(model, 1, steps_per_epoch=1)
+
+
 def equal(ours, theirs, tolerance=1e-6):
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
@@ -121,6 +125,33 @@ def test_l2_is_added_to_the_gradient_of_every_weight():
     assert not np.allclose(ours[0], fit(model_with(ProxyAdam(0.01)))[0], atol=1e-4)
 
 
+def test_lean_proxies_follow_one_second_moment_each():
+    """Two steps of the proxies, in NumPy from the gradients that SGD at a rate of 1 shows."""
+    model = model_with(ProxyAdam(0.01, 3, lean_proxies=True))
+    shows = model_with(keras.optimizers.SGD(1.0))
+    velocity = 0.0
+    for step in (1, 2):
+        shows.set_weights(model.get_weights())
+        before = model.get_weights()[-1].astype("float64")
+        gradient = before - fit_one_step(shows)[-1]
+        velocity = 0.999 * velocity + 0.001 * np.mean(gradient**2, axis=-1, keepdims=True)
+        unbiased = velocity / (1 - 0.999**step)
+        expected = before - 0.03 * gradient / (np.sqrt(unbiased) + 1e-7)
+        np.testing.assert_allclose(fit_one_step(model)[-1], expected, atol=1e-4)
+    shapes = {
+        variable.path.rpartition("_head_")[2]: tuple(variable.shape)
+        for variable in model.optimizer.variables
+    }
+    assert shapes["proxies_velocity"] == shapes["proxies_momentum"] == (5, 2, 1)
+
+
+def test_lean_proxies_change_no_other_weight():
+    lean = fit_one_step(model_with(ProxyAdam(0.01, 3, l2=0.1, lean_proxies=True)))
+    adams = fit_one_step(model_with(ProxyAdam(0.01, 3, l2=0.1)))
+    equal(lean[:-1], adams[:-1])
+    assert not np.allclose(lean[-1], adams[-1], atol=1e-3)
+
+
 # On JAX, Keras asks for a new optimizer where the weights to train change, for Adam as for ours.
 same_optimizer = pytest.mark.skipif(
     keras.backend.backend() == "jax", reason="Keras on JAX needs a new optimizer"
@@ -202,10 +233,17 @@ def test_bad_arguments(arguments):
         ProxyAdam(0.01, **arguments)
 
 
+def test_lean_proxies_and_amsgrad_exclude_each_other():
+    with pytest.raises(ValueError, match="lean_proxies=True came with amsgrad=True"):
+        ProxyAdam(lean_proxies=True, amsgrad=True)
+
+
 def test_configuration_round_trip():
     schedule = keras.optimizers.schedules.CosineDecay(0.1, 10)
     for rate in (0.01, schedule):
-        optimizer = ProxyAdam(rate, proxy_multiplier=300, l2=1e-4, epsilon=0.01, clipnorm=1.0)
+        optimizer = ProxyAdam(
+            rate, proxy_multiplier=300, l2=1e-4, lean_proxies=True, epsilon=0.01, clipnorm=1.0
+        )
         twin = keras.optimizers.deserialize(keras.optimizers.serialize(optimizer))
         assert isinstance(twin, ProxyAdam)
         assert twin.get_config() == optimizer.get_config()
