@@ -1,0 +1,128 @@
+"""What `ProxyAdam(lean_proxies=True)` saves at a million classes, and what it costs on glyphs.
+
+    python benchmarks/lean_proxies.py [--classes 1000000] [--size 128] [--seeds 3]
+
+Both optimizers train, in a process of their own each: some steps of `fit` on random inputs with
+very many classes, for the peak of resident memory and the time of a step; and, for each seed, the
+glyphs of `comparison_tasks.py`, for retrieval on unseen characters. Writes
+`results/lean_proxies.json` and the table in `README.md`.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+from reporting import environment, memory, write
+
+NAME, TITLE = "lean_proxies", "Memory of the proxies' optimizer"
+BATCH, STEPS, RATE, MULTIPLIER = 32, 12, 1e-3, 10
+OPTIMIZERS = {"Adam's moments": False, "lean_proxies=True": True}
+
+
+def many_classes(lean, num_classes, size):
+    """Peak memory in GiB and milliseconds a step of `fit`, where the proxies are nearly all."""
+    import keras
+    import numpy as np
+
+    import keras_proxygml as kp
+
+    inputs = keras.Input((size,))
+    embeddings = keras.layers.Dense(size)(inputs)
+    head = kp.ProxyGML(num_classes, 1, proxies_regularizer=None)
+    model = keras.Model(inputs, head(embeddings))
+    optimizer = kp.ProxyAdam(RATE, MULTIPLIER, lean_proxies=lean)
+    model.compile(optimizer, kp.ProxyGMLLoss(scale=20), jit_compile=False)
+    times = []
+    ends = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: times.append(time.perf_counter())
+    )
+    rng = np.random.default_rng(0)
+    data = rng.standard_normal((BATCH * STEPS, size), dtype="float32")
+    labels = rng.integers(0, num_classes, BATCH * STEPS, dtype="int32")
+    model.fit(data, labels, batch_size=BATCH, verbose=0, callbacks=[ends])
+    seconds = statistics.median(b - a for a, b in itertools.pairwise(times[1:]))
+    return {"GiB": memory("VmHWM") / 2**30, "ms": 1e3 * seconds}
+
+
+def glyphs(lean, seed):
+    """MAP@R and Recall@1 on unseen characters after training on the others."""
+    import keras
+    from comparison_tasks import Batches, Glyphs
+
+    import keras_proxygml as kp
+
+    keras.utils.set_random_seed(seed)
+    task = Glyphs()
+    embedder = task.embedder()
+    head = kp.ProxyGML(task.num_classes, 4)
+    model = keras.Model(embedder.input, head(embedder.output))
+    model.compile(kp.ProxyAdam(RATE, MULTIPLIER, lean_proxies=lean), kp.ProxyGMLLoss(scale=4))
+    model.fit(Batches(task.train, BATCH, seed), epochs=task.epochs, verbose=0)
+    embeddings = embedder.predict(task.test.inputs[0], verbose=0)
+    found = kp.retrieval_metrics(embeddings, task.test.labels)
+    return {name: found[name] for name in ("recall@1", "map@r")}
+
+
+def in_own_process(*arguments):
+    command = [sys.executable, __file__, "--one", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def table(result):
+    """The results as Markdown."""
+    where, size = result["environment"], result["size"]
+    lines = [
+        f"{result['classes']:,} classes × 1, D {size}, batch {BATCH}: one run of {STEPS} steps of "
+        f"`fit` without XLA. Glyphs: mean of {len(result['seeds'])} seeds (lowest to highest). "
+        f"{where['cores']} cores of {where['cpu']}, {where['date']}, commit {where['commit']}, "
+        f"`{where['command']}`.",
+        "",
+        "| proxies with | peak memory, GiB | ms a step | glyphs: Recall@1 | MAP@R |",
+        "|" + " --- |" * 5,
+    ]
+    for name, found in result["runs"].items():
+        cells = [name, f"{found['many']['GiB']:.2f}", f"{found['many']['ms']:.0f}"]
+        for metric in ("recall@1", "map@r"):
+            values = [x[metric] for x in found["glyphs"]]
+            low, high = min(values), max(values)
+            cells.append(f"{statistics.mean(values):.3f} ({low:.3f} to {high:.3f})")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--classes", type=int, default=1_000_000)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        function, *values = args.one
+        print(json.dumps(globals()[function](*map(int, values))))
+        return
+    runs, seeds = {name: {"glyphs": []} for name in OPTIMIZERS}, list(range(args.seeds))
+    for name, lean in OPTIMIZERS.items():
+        runs[name]["many"] = in_own_process("many_classes", int(lean), args.classes, args.size)
+        print(name, runs[name]["many"], flush=True)
+    for seed in seeds:
+        for name, lean in OPTIMIZERS.items():
+            runs[name]["glyphs"].append(in_own_process("glyphs", int(lean), seed))
+            print(name, seed, runs[name]["glyphs"][-1], flush=True)
+    where = environment("keras", "tensorflow_cpu")
+    result = {"environment": where, "classes": args.classes, "size": args.size, "seeds": seeds}
+    result["runs"] = runs
+    write(NAME, TITLE, result, table(result))
+    print(table(result))
+
+
+if __name__ == "__main__":
+    main()
