@@ -13,7 +13,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
-from compare_losses import SEEDS, VARIANTS, best_settings, read, score
+from compare_losses import SEEDS, TUNED, VARIANTS, best_settings, read, score, tuned_settings
 from comparison_losses import CONTENDERS
 from comparison_tasks import TASKS
 from scipy.stats import t as student
@@ -52,7 +52,7 @@ def epochs_to(values, share=0.95):
 def comparison(task):
     """Each loss at its best settings, the best MAP@R first."""
     rows = []
-    for name in CONTENDERS:
+    for name in (*CONTENDERS, TUNED):
         results = finished(task, name)
         if not results:
             continue
@@ -81,6 +81,10 @@ def chosen(task):
         text = ", ".join(f"{key} {value:g}" for key, value in best.items())
         top = max(map(score, found.values()))
         lines.append(row(name, f"{score(found[f'{name}-0']):.3f}", f"{top:.3f}", text))
+    tuned = tuned_settings(task, "scale", "grid")
+    if tuned:
+        text = ", ".join(f"{key} {value:g}" for key, value in tuned.items())
+        lines.append(row(TUNED, "", "", text))
     return lines
 
 
@@ -109,11 +113,11 @@ def variants(task, stage):
 def plot(task):
     """MAP@R over the epochs, the mean of the seeds."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for i, name in enumerate(CONTENDERS):
+    for i, name in enumerate((*CONTENDERS, TUNED)):
         curves = [r["history"]["val_map@r"] for r in finished(task, name)]
         if curves:
             mean = np.mean(curves, axis=0)
-            style = {"lw": 3} if name == "ProxyGML" else {"ls": ("-", "--", ":")[i % 3]}
+            style = {"lw": 3} if "ProxyGML" in name else {"ls": ("-", "--", ":")[i % 3]}
             axes.plot(np.arange(1, len(mean) + 1), mean, label=name, **style)
     axes.set(xlabel="epoch", ylabel="MAP@R on unseen classes", title=task)
     axes.legend(fontsize=8)
@@ -132,11 +136,13 @@ def sections(task):
     if read(task, "search"):
         lines += ["What the search chose:", "", *chosen(task), ""]
     if read(task, "grid"):
-        lines += ["MAP@R by proxies per class and ratio:", "", *grid(task), ""]
+        lines += ["MAP@R on the held-out classes, by proxies per class and ratio:", ""]
+        lines += [*grid(task), ""]
     for stage in ("ablation", "scale"):
         if read(task, stage):
-            title = {"ablation": "Parts of the method left in:", "scale": "Scale of the scores:"}
-            lines += [title[stage], "", *variants(task, stage), ""]
+            title = {"ablation": "Parts of the method left in", "scale": "Scale of the scores"}
+            lines += [f"{title[stage]}, on the held-out classes:", ""]
+            lines += [*variants(task, stage), ""]
     return lines
 
 
