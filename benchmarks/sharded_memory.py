@@ -1,25 +1,30 @@
 """What a training step takes on each of eight devices, in memory and in traffic, as XLA plans it.
 
-    KERAS_BACKEND=jax python benchmarks/sharded_memory.py [--classes 80000] [--size 128]
+    KERAS_BACKEND=jax python benchmarks/sharded_memory.py [--quick]
 
 Compiles, and does not run, one step of Adam on a model of one dense layer and the proxies: once
-with the proxies copied to every device, once sharded by class. It prints a Markdown table of bytes
-per device, in MB of 10⁶ bytes. Every device feeds an eighth of the batch.
+with the proxies copied to every device, once sharded by class. Every device feeds an eighth of the
+batch. Writes `results/sharded_memory.json` and the table in `README.md`, in MB of 10⁶ bytes per
+device, beside the formulas of `docs/scaling.md`.
 
-- *state*: the weights and Adam's two moments, as held between steps;
-- *step*: what XLA reserves on top while a step runs, the gradient included;
-- *traffic*: the results of all collective operations, summed; and the three largest of them.
+- *held*: the weights and Adam's two moments, as held between steps;
+- *on top*: what XLA reserves while a step runs, the gradient included;
+- *traffic*: the results of all collective operations, summed; those in a loop count once.
 """
 
 import argparse
+import math
 import os
 import re
+from typing import NamedTuple
 
+os.environ["KERAS_BACKEND"] = "jax"
 os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 
 import jax
 import keras
 import numpy as np
+from reporting import environment, write
 
 from keras_proxygml import (
     NormalizedSoftmaxLoss,
@@ -30,31 +35,51 @@ from keras_proxygml import (
     proxy_layout,
 )
 
+NAME, TITLE = "sharded_memory", "Memory and traffic of sharded proxies"
+DEVICES = 8
 COLLECTIVES = "all-reduce|all-gather|reduce-scatter|all-to-all|collective-permute"
 COLLECTIVE = re.compile(rf" = (.+?) ({COLLECTIVES})(?:-start)?\(")
 ARRAY = re.compile(r"\b[a-z]+(\d+)\[([\d,]*)\]")  # such as f32[64,8000]
-CASES = {
-    "NormalizedSoftmaxLoss": (NormalizedSoftmaxLoss(), None),
-    "ProxyGMLLoss(0.05)": (ProxyGMLLoss(0.05, scale=20), None),
-    "ProxyGMLLoss(0.05) + ProxySeparation": (ProxyGMLLoss(0.05, scale=20), ProxySeparation(0.3)),
+LOSSES = {
+    "NormalizedSoftmaxLoss": (NormalizedSoftmaxLoss, None),
+    "ProxyGMLLoss": (lambda: ProxyGMLLoss(0.05, scale=20), None),
+    "ProxyGMLLoss, ProxySeparation": (lambda: ProxyGMLLoss(0.05), ProxySeparation(0.3)),
 }
 
 
+class Sizes(NamedTuple):
+    """Classes C, proxies per class N, embedding size D, batch B of all devices together."""
+
+    classes: int
+    proxies: int
+    size: int
+    batch: int
+
+
+CASES = (
+    Sizes(80_000, 1, 128, 256),
+    Sizes(320_000, 1, 128, 256),
+    Sizes(80_000, 1, 512, 256),
+    Sizes(80_000, 1, 128, 1024),
+    Sizes(20_000, 4, 128, 256),
+)
+
+
 def distributions():
-    mesh = keras.distribution.DeviceMesh((8,), ["batch"])
+    mesh = keras.distribution.DeviceMesh((DEVICES,), ["batch"])
     yield "copied", keras.distribution.DataParallel(mesh)
     layout = proxy_layout(mesh, "batch")
-    yield "sharded by class", keras.distribution.ModelParallel(layout_map=layout)
+    yield "sharded", keras.distribution.ModelParallel(layout_map=layout)
 
 
-def compiled_step(loss, regularizer, distribution, args):
+def compiled_step(loss, regularizer, distribution, sizes):
     """One training step as XLA compiles it, as Keras's trainer would."""
     keras.distribution.set_distribution(distribution)
-    inputs = keras.Input((args.size,))
-    head = ProxySimilarity(args.classes, args.proxies, proxies_regularizer=regularizer)
-    model = keras.Model(inputs, head(keras.layers.Dense(args.size)(inputs)))
+    inputs = keras.Input((sizes.size,))
+    head = ProxySimilarity(sizes.classes, sizes.proxies, proxies_regularizer=regularizer)
+    model = keras.Model(inputs, head(keras.layers.Dense(sizes.size)(inputs)))
     model.compile(ProxyAdam(1e-3), loss)
-    batch = np.zeros((args.batch, args.size), "float32"), np.zeros(args.batch, "int32")
+    batch = np.zeros((sizes.batch, sizes.size), "float32"), np.zeros(sizes.batch, "int32")
     model._symbolic_build(data_batch=batch)
     layouts = [distribution.get_data_layout(part.shape).backend_layout for part in batch]
     batch = tuple(jax.device_put(part, layout) for part, layout in zip(batch, layouts, strict=True))
@@ -77,32 +102,65 @@ def bytes_of(shape):
     )
 
 
+def measure(loss, regularizer, distribution, sizes):
+    """The bytes of a step on each device."""
+    step = compiled_step(loss(), regularizer, distribution, sizes)
+    memory = step.memory_analysis()
+    moved = [bytes_of(shape) for shape, _ in COLLECTIVE.findall(step.as_text())]
+    return {
+        "held": memory.alias_size_in_bytes,  # donated arguments live on from step to step
+        "on top": memory.temp_size_in_bytes,
+        "traffic": sum(moved),
+        "largest": max(moved),
+    }
+
+
+def formulas(layout, sizes):
+    """The same by the formulas of `docs/scaling.md`, with the dense layer's D²."""
+    total, batch, size = sizes.classes * sizes.proxies, sizes.batch, sizes.size
+    w, s = 4 * total * size, 4 * batch * total / DEVICES
+    if layout == "copied":
+        return {"held": 3 * w, "on top": max(3 * s + w, 2 * w), "traffic": w + 4 * size**2}
+    w /= DEVICES
+    traffic = 8 * batch * size + 4 * batch * (37 + math.log2(total)) + 4 * size**2
+    return {"held": 3 * w, "on top": max(3 * s + w, 2 * s + 2 * w), "traffic": traffic}
+
+
+def table(result):
+    """The results as Markdown, formulas in brackets."""
+    where = result["environment"]
+    lines = [
+        f"MB of 10⁶ bytes on each of {DEVICES} devices, as planned by XLA for CPUs (by formula). "
+        f"JAX {where['versions']['jax']}, {where['date']}, commit {where['commit']}, "
+        f"`{where['command']}`.",
+        "",
+        "| C | N | D | B | loss | proxies | held | on top | traffic | largest operation |",
+        "|" + " --- |" * 10,
+    ]
+    for row in result["rows"]:
+        expected = formulas(row["layout"], Sizes(*row["sizes"]))
+        cells = [f"{n:,}" for n in row["sizes"]] + [row["loss"], row["layout"]]
+        for name, value in row["bytes"].items():
+            formula = f" ({expected[name] / 1e6:.2f})" if name in expected else ""
+            cells.append(f"{value / 1e6:.2f}{formula}")
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--classes", type=int, default=80_000, help="C")
-    parser.add_argument("--proxies", type=int, default=1, help="N")
-    parser.add_argument("--size", type=int, default=128, help="D")
-    parser.add_argument("--batch", type=int, default=256, help="B, of all devices together")
+    parser.add_argument("--quick", action="store_true", help="the first sizes only, write nothing")
     args = parser.parse_args()
-
-    proxies = args.classes * args.proxies
-    print(f"C·N = {proxies:,}, D = {args.size}, B = {args.batch}, eight devices; in MB:")
-    print(f"W = 4·C·N·D = {4 * proxies * args.size / 1e6:.1f},", end=" ")
-    print(f"S = 4·B·C·N = {4 * proxies * args.batch / 1e6:.1f}\n")
-    print("| loss | proxies | state | step | traffic | largest |")
-    print("|" + " --- |" * 6)
-    for name, (loss, regularizer) in CASES.items():
-        for layout, distribution in distributions():
-            step = compiled_step(loss, regularizer, distribution, args)
-            memory = step.memory_analysis()
-            moved = sorted(
-                (bytes_of(shape), kind) for shape, kind in COLLECTIVE.findall(step.as_text())
-            )
-            # Donated arguments are what lives on from step to step.
-            values = memory.alias_size_in_bytes, memory.temp_size_in_bytes, sum(b for b, _ in moved)
-            row = " | ".join(f"{value / 1e6:.2f}" for value in values)
-            largest = ", ".join(f"{kind} {size / 1e6:.2f}" for size, kind in moved[:-4:-1])
-            print(f"| {name} | {layout} | {row} | {largest} |", flush=True)
+    rows = []
+    for sizes in CASES[:1] if args.quick else CASES:
+        for name, (loss, regularizer) in LOSSES.items():
+            for layout, distribution in distributions():
+                found = measure(loss, regularizer, distribution, sizes)
+                rows.append({"sizes": sizes, "loss": name, "layout": layout, "bytes": found})
+    result = {"environment": environment("keras", "jax"), "rows": rows}
+    if not args.quick:
+        write(NAME, TITLE, result, table(result))
+    print(table(result))
 
 
 if __name__ == "__main__":

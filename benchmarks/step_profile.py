@@ -1,59 +1,95 @@
 """Where the time of a training step goes: input, backbone, head, optimizer.
 
-    python benchmarks/step_profile.py                            # the quickstart's model
-    python benchmarks/step_profile.py --classes 11318 --size 512
-    python benchmarks/step_profile.py --classes 1000000 --size 128 --batch 32
+    python benchmarks/step_profile.py [--cases quickstart bn_inception] [--rounds 3]
 
-With `--classes`, the model is one dense layer and a head of one proxy a class, so that the head and
-its optimizer show. Each part is compiled and timed alone; the whole step is what `fit` runs. Prints
-a Markdown table and the peak memory of the process. `--no-xla` compiles without XLA. Needs
-TensorFlow.
+Each part is compiled and timed alone, as `fit` compiles on this device; the whole step is what
+`fit` runs, so that the parts need not add up to it. Cases run in a process of their own each, round
+after round. Writes `results/step_profile.json` and the table in `README.md`. Needs TensorFlow.
 """
 
 import argparse
+import json
 import os
-import resource
+import statistics
+import subprocess
 import sys
+from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "examples"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
-import keras
-import numpy as np
-import tensorflow as tf
-from head_contenders import median_seconds
+from reporting import described, environment, memory, write
 
-from keras_proxygml import ProxyAdam, ProxyGML, ProxyGMLLoss, embedder_of
+NAME, TITLE = "step_profile", "Parts of a training step"
 
 
-def quickstart_model(batch):
-    """The quickstart's model, and batches of its images."""
-    import quickstart
+def quickstart(batch=128):
+    """the quickstart: a small CNN, 994 × 4 proxies, D 128, batch 128"""
+    import numpy as np
+    from quickstart import build_model
 
-    from keras_proxygml.datasets import glyphs
+    from keras_proxygml import ProxyGMLLoss, datasets
 
-    images, labels = glyphs()[0]
-    model = quickstart.build_model(len(np.unique(labels)))
-    return model, ProxyGMLLoss(ratio=0.05), images[: 8 * batch], labels[: 8 * batch]
+    images, labels = datasets.glyphs()[0]
+    model = build_model(len(np.unique(labels)))
+    return model, ProxyGMLLoss(ratio=0.05), images[: 8 * batch], labels[: 8 * batch], batch
 
 
-def wide_model(num_classes, size, batch):
+def bn_inception(batch=32):
+    """the official recipe: BN-Inception, 224 px, 98 × 12 proxies, D 512, batch 32"""
+    import keras
+    import numpy as np
+
+    import keras_proxygml as kp
+
+    backbone = kp.applications.BNInception((224, 224, 3), embedding_size=512)
+    kp.freeze_batch_norm(backbone)
+    model = keras.Model(backbone.input, kp.ProxyGML(98, 12)(backbone.output))
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-128, 128, (2 * batch, 224, 224, 3)).astype("float32")
+    return model, kp.ProxyGMLLoss(), images, rng.integers(0, 98, 2 * batch), batch
+
+
+def wide(num_classes, size, batch=32):
     """A dense layer and a head of many classes, and batches of random inputs."""
+    import keras
+    import numpy as np
+
+    import keras_proxygml as kp
+
     rng = np.random.default_rng(0)
     inputs = keras.Input((size,))
-    head = ProxyGML(num_classes, 1, proxies_regularizer=None)
+    head = kp.ProxyGML(num_classes, 1, proxies_regularizer=None)
     model = keras.Model(inputs, head(keras.layers.Dense(size)(inputs)))
     samples = rng.standard_normal((8 * batch, size), dtype="float32")
     labels = rng.integers(0, num_classes, 8 * batch, dtype="int32")
-    return model, ProxyGMLLoss(ratio=0.05, scale=20), samples, labels
+    return model, kp.ProxyGMLLoss(scale=20), samples, labels, batch
+
+
+def classes_11k():
+    """a dense layer, 11,318 × 1 proxies, D 512, batch 32"""
+    return wide(11_318, 512)
+
+
+def classes_1m():
+    """a dense layer, 1,000,000 × 1 proxies, D 128, batch 32"""
+    return wide(1_000_000, 128)
+
+
+CASES = {case.__name__: case for case in (quickstart, bn_inception, classes_11k, classes_1m)}
 
 
 def parts_of(model, inputs, labels):
     """The parts of a step on one batch, each a function without arguments."""
+    import tensorflow as tf
+
+    from keras_proxygml import embedder_of
+
     embedder, head = embedder_of(model), model.layers[-1]
     weights, proxies = embedder.trainable_variables, head.trainable_variables
     embeddings = embedder(inputs)
+    gradients = [tf.random.normal(w.shape, stddev=1e-3) for w in model.trainable_variables]
 
     def backbone():
         with tf.GradientTape() as tape:
@@ -66,50 +102,74 @@ def parts_of(model, inputs, labels):
             loss = model.loss(labels, head(embeddings, training=True)) + sum(head.losses)
         return tape.gradient(loss, [embeddings, *(w.value for w in proxies)])
 
-    def update(variables):
-        gradients = [tf.random.normal(w.shape, stddev=1e-3) for w in variables]
-        return lambda: model.optimizer.apply(gradients, model.trainable_variables)
-
     return {
         "backbone, forward": lambda: embedder(inputs, training=True),
         "backbone, forward and backward": backbone,
         "head and loss, forward and backward": of_head,
-        "optimizer": update(model.trainable_variables),
+        "optimizer": lambda: model.optimizer.apply(gradients, model.trainable_variables),
     }
 
 
-def profile(model, loss, inputs, labels, batch, xla):
-    """Milliseconds of each part, and of the whole step."""
-    model.compile(ProxyAdam(1e-3, proxy_multiplier=10), loss, jit_compile=xla)
+def profile(case):
+    """Milliseconds of each part and of the whole step, and the peak of memory in GiB."""
+    import tensorflow as tf
+    from head_contenders import median_seconds
+
+    from keras_proxygml import ProxyAdam
+
+    model, loss, inputs, labels, batch = CASES[case]()
+    model.compile(ProxyAdam(1e-3, proxy_multiplier=10), loss)
     model.optimizer.build(model.trainable_variables)
     dataset = tf.data.Dataset.from_tensor_slices((inputs, labels)).batch(batch).repeat()
     batches = iter(dataset.prefetch(tf.data.AUTOTUNE))
     first = [tf.constant(x[:batch]) for x in (inputs, labels)]
     found = {"input": median_seconds(lambda: next(batches))}
     for name, function in parts_of(model, *first).items():
-        found[name] = median_seconds(tf.function(function, jit_compile=xla))
+        run = tf.function(function, jit_compile=model.jit_compile)
+        found[name] = median_seconds(run)
     model.make_train_function()
     found["whole step"] = median_seconds(lambda: model.train_function(batches))
-    return found
+    return {"ms": {k: 1e3 * v for k, v in found.items()}, "GiB": memory("VmHWM") / 2**30}
+
+
+def table(result):
+    """The results as Markdown: parts down, cases across."""
+    runs = result["runs"]
+    rounds = max(map(len, runs.values()))
+    cases = {case: CASES[case].__doc__ for case in runs}
+    lines = [
+        f"{described(result['environment'], rounds)} Milliseconds.",
+        "",
+        f"| part | {' | '.join(cases.values())} |",
+        "|" + " --- |" * (len(cases) + 1),
+    ]
+    for part in next(iter(runs.values()))[0]["ms"]:
+        cells = [statistics.median(x["ms"][part] for x in runs[case]) for case in cases]
+        lines.append(f"| {part} | {' | '.join(f'{cell:.1f}' for cell in cells)} |")
+    peaks = [statistics.median(x["GiB"] for x in runs[case]) for case in cases]
+    lines.append(f"| peak memory, GiB | {' | '.join(f'{peak:.2f}' for peak in peaks)} |")
+    return "\n".join(lines)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--classes", type=int, default=0, help="0 is the quickstart's model")
-    parser.add_argument("--size", type=int, default=128, help="D, with --classes")
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--no-xla", dest="xla", action="store_false")
-    arguments = parser.parse_args()
-    if arguments.classes:
-        problem = wide_model(arguments.classes, arguments.size, arguments.batch)
-    else:
-        problem = quickstart_model(arguments.batch)
-    found = profile(*problem, arguments.batch, arguments.xla)
-    print("| part | ms | share of the step |\n| --- | --- | --- |")
-    for name, seconds in found.items():
-        print(f"| {name} | {1000 * seconds:.1f} | {seconds / found['whole step']:.0%} |")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    print(f"\nPeak memory of the process: {peak:.1f} GiB.")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", choices=CASES, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(profile(args.one)))
+        return
+    runs = {case: [] for case in args.cases}
+    for _ in range(args.rounds):
+        for case, found in runs.items():
+            command = [sys.executable, __file__, "--one", case]
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+            found.append(json.loads(done.stdout.splitlines()[-1]))
+            print(case, found[-1], flush=True)
+    result = {"environment": environment("keras", "tensorflow_cpu"), "runs": runs}
+    write(NAME, TITLE, result, table(result))
+    print(table(result))
 
 
 if __name__ == "__main__":
