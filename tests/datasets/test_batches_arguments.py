@@ -1,0 +1,65 @@
+"""Arguments of the batches of images: `preprocess` is applied, and wrong ones are named."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from photos import read, twelve_photos  # noqa: F401, a fixture
+
+from keras_proxygml.datasets import ImageFiles, bgr_means, evaluation_batches, training_batches
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_bgr_means():
+    images = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype("uint8")
+    expected = images[..., ::-1].astype("float32") - np.array([104, 117, 128], "float32")
+    np.testing.assert_array_equal(bgr_means(images), expected)
+
+
+@pytest.mark.parametrize("make", [training_batches, evaluation_batches])
+def test_preprocess_is_applied(files, make):
+    plain, _ = read(make(files, 5, image_size=16))
+    changed, _ = read(make(files, 5, image_size=16, preprocess=bgr_means))
+    assert 0 <= plain.min() < plain.max() <= 255
+    np.testing.assert_allclose(changed, bgr_means(plain), atol=1e-4)
+    scaled, _ = read(
+        make(files, 5, image_size=16, preprocess=keras.applications.mobilenet_v2.preprocess_input)
+    )
+    np.testing.assert_allclose(scaled, plain / 127.5 - 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"batch_size": 0}, "batch_size=0 is not allowed. Give an integer of 1 or more"),
+        ({"image_size": 2.5}, r"image_size=2\.5 is not allowed"),
+        ({"on_error": "ignore"}, 'on_error=\'ignore\' is unknown. Use "skip" or "raise"'),
+        ({"seed": None}, "seed=None is not allowed. Give an integer of 0 or more"),
+        ({"first_epoch": -1}, "first_epoch=-1 is not allowed"),
+        ({"area": (0, 1)}, r"area=\(0, 1\) is not allowed\. .* above 0 and at most 1"),
+        ({"area": (0.5, 1.5)}, r"area=\(0\.5, 1\.5\) is not allowed"),
+        ({"aspect": (2, 1)}, r"aspect=\(2, 1\) is not allowed"),
+    ],
+)
+def test_wrong_arguments_are_refused(files, options, message):
+    with pytest.raises(ValueError, match=message):
+        training_batches(files, **options)
+
+
+def test_evaluation_of_a_crop_that_does_not_fit_is_refused(files):
+    with pytest.raises(ValueError, match="shorter_side=200 is less than image_size=224"):
+        evaluation_batches(files, shorter_side=200)
+
+
+def test_no_files_are_refused():
+    with pytest.raises(ValueError, match="files holds no image"):
+        training_batches(ImageFiles([], [], []))
+
+
+@pytest.mark.parametrize("make", [training_batches, evaluation_batches])
+def test_missing_tensorflow_is_named(files, monkeypatch, make):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(ImportError, match=r"pip install 'keras-proxygml\[tensorflow\]'"):
+        make(files)

@@ -1,0 +1,127 @@
+"""Images that cannot be read are skipped and named once, or raise, and no others do."""
+
+import warnings
+
+import numpy as np
+import pytest
+from photos import embedding_model, photo, read, single, twelve_photos  # noqa: F401, a fixture
+
+from keras_proxygml import RetrievalEvaluation
+from keras_proxygml.datasets import ImageFiles, bgr_means, evaluation_batches, training_batches
+
+pytestmark = pytest.mark.tensorflow
+
+BROKEN = {
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:400]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_bytes(b"<html>404</html>"),
+    "missing": lambda path: path.unlink(),
+}
+
+
+@pytest.fixture
+def broken_files(tmp_path):
+    """Ten images, of which four cannot be read: two in a row, and the last one."""
+    paths = [tmp_path / f"{number}.jpg" for number in range(10)]
+    for path in paths:
+        photo(60, 45).save(path)
+    for number, spoil in zip((2, 5, 6, 9), BROKEN.values(), strict=True):
+        spoil(paths[number])
+    return ImageFiles(paths, range(10), map(str, range(10)))
+
+
+READABLE = [0, 1, 3, 4, 7, 8]
+
+
+def check_warnings(caught, files):
+    """Each broken image is named once, with a reason."""
+    messages = "\n".join(str(warning.message) for warning in caught)
+    assert len(caught) == 4
+    assert all(warning.category is UserWarning for warning in caught)
+    for number, path in enumerate(files.paths):
+        assert (f"Skipped {path}, which cannot be read: " in messages) == (number not in READABLE)
+    assert "No such file" in messages
+
+
+def test_training_skips_broken_images_and_takes_others(broken_files):
+    dataset = training_batches(broken_files, 3, image_size=16)
+    with pytest.warns(UserWarning, match="Skipped") as caught:
+        epochs = [read(dataset) for _ in range(3)]
+    check_warnings(caught, broken_files)
+    for images, labels in epochs:
+        assert images.shape == (10, 16, 16, 3)
+        assert sorted(labels[:6]) == READABLE
+        assert set(labels) == set(READABLE)
+
+
+@pytest.mark.parametrize(("batch_size", "sizes"), [(3, [3, 3, 0, 0]), (4, [4, 2, 0]), (10, [6])])
+def test_evaluation_skips_broken_images(broken_files, batch_size, sizes):
+    dataset = evaluation_batches(broken_files, batch_size, image_size=16, preprocess=bgr_means)
+    with pytest.warns(UserWarning, match="Skipped") as caught:
+        passes = [[labels.numpy() for _, labels in dataset] for _ in range(2)]
+    check_warnings(caught, broken_files)
+    for batches in passes:
+        assert list(np.concatenate(batches)) == READABLE
+        assert list(map(len, batches)) == sizes
+    assert len(dataset) == len(sizes)
+
+
+def test_keras_takes_batches_with_broken_images(broken_files):
+    files = ImageFiles(broken_files.paths, broken_files.labels // 5, "ab")
+
+    def use(model):
+        training = training_batches(files, 3, image_size=16)
+        history = model.fit(training, epochs=2, shuffle=False, verbose=0)
+        assert np.isfinite(history.history["loss"]).all()
+        evaluation = evaluation_batches(files, 3, image_size=16)
+        assert len(model.predict(evaluation, verbose=0)) == 6
+        evaluation = RetrievalEvaluation(evaluation, embedder=model, clustering=False)
+        assert 0 <= evaluation.evaluate()["recall@1"] <= 1
+
+    with pytest.warns(UserWarning, match="Skipped") as caught:
+        use(embedding_model())
+    assert len(caught) == 8  # four of either pipeline, none of Keras
+
+
+def test_too_few_readable_images_are_an_error(broken_files):
+    import tensorflow as tf
+
+    files = ImageFiles(broken_files.paths[[2, 5, 6, 8]], range(4), "abcd")
+    dataset = training_batches(files, image_size=16)
+    message = "expected to contain 4 elements"
+    with (
+        pytest.warns(UserWarning, match="Skipped"),
+        pytest.raises(tf.errors.FailedPreconditionError, match=message),
+    ):
+        read(dataset)
+
+
+@pytest.mark.parametrize("make", [training_batches, evaluation_batches])
+def test_broken_image_raises_with_its_path_when_asked(broken_files, make):
+    import tensorflow as tf
+
+    files = ImageFiles(broken_files.paths[2:5], range(3), "abc")
+    dataset = make(files, image_size=16, on_error="raise")
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{files.paths[0]} cannot be read: "):
+        read(dataset)
+
+
+def test_an_error_of_preprocess_is_no_broken_image(files):
+    import tensorflow as tf
+
+    def preprocess(images):
+        return tf.debugging.check_numerics(images * np.nan, "no number")
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="no number"):
+        read(training_batches(files, image_size=16, preprocess=preprocess))
+
+
+def test_odd_file_names_are_read(tmp_path):
+    files = single(tmp_path / "Äpfel & [1] 'ω'.jpg", photo(60, 45))
+    assert len(read(training_batches(files, image_size=16, on_error="raise"))[0]) == 1
+
+
+def test_nothing_is_warned_of_where_all_images_are_whole(files):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read(training_batches(files, image_size=16))

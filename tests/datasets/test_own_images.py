@@ -1,0 +1,106 @@
+"""Images of one's own: a folder of classes is halved, and listed files hold what fits."""
+
+import numpy as np
+import pytest
+from miniatures import _clean_keras, write_folders, write_image  # noqa: F401
+
+from keras_proxygml.datasets import ImageFiles, image_folder
+
+
+def write_classes(folder, names, images=2):
+    for name in names:
+        for number in range(images):
+            write_image(folder / name / f"{number}.jpg", 100)
+
+
+def test_folder_of_classes_is_halved_in_order(tmp_path):
+    write_classes(tmp_path, ["cow", "10", "9", "ant", "bee"])
+    train, test = image_folder(tmp_path)
+    assert train.class_names == ("9", "10")
+    assert test.class_names == ("ant", "bee", "cow")
+    np.testing.assert_array_equal(test.labels, [0, 0, 1, 1, 2, 2])
+    assert [path.split("/")[-2:] for path in train.paths] == [
+        ["9", "0.jpg"], ["9", "1.jpg"], ["10", "0.jpg"], ["10", "1.jpg"]
+    ]  # fmt: skip
+
+
+def test_seed_chooses_the_half(tmp_path):
+    write_classes(tmp_path, map(str, range(20)), images=1)
+    halves = [image_folder(tmp_path, seed=seed) for seed in (0, 0, 1)]
+    names = [train.class_names for train, _ in halves]
+    assert names[0] == names[1] != names[2]
+    for train, test in halves:
+        assert len(train) == len(test) == 10
+        assert set(train.class_names) | set(test.class_names) == set(map(str, range(20)))
+        assert train.class_names == tuple(sorted(train.class_names, key=int))
+
+
+def test_other_files_are_left_out(tmp_path):
+    write_classes(tmp_path, ["a", "b"])
+    for name in ("notes.txt", "a/notes.txt", "a/.hidden.jpg", "a/image.webp"):
+        (tmp_path / name).touch()
+    (tmp_path / ".cache").mkdir()
+    write_image(tmp_path / "b" / "LARGE.JPEG", 0)
+    write_image(tmp_path / "b" / "graph.PNG", 0)
+    train, test = image_folder(tmp_path)
+    assert (len(train), len(test)) == (2, 4)
+
+
+def test_class_named_train_is_no_split(tmp_path):
+    write_classes(tmp_path, ["car", "train"])
+    train, test = image_folder(tmp_path)
+    assert (train.class_names, test.class_names) == (("car",), ("train",))
+
+
+def test_halves_that_share_a_class_are_refused(tmp_path):
+    write_classes(tmp_path / "train", ["a", "b"])
+    write_classes(tmp_path / "test", ["b", "c"])
+    with pytest.raises(ValueError, match=r"share 1 classes, the first is b.* Move all images"):
+        image_folder(tmp_path)
+
+
+def test_missing_half_is_named(tmp_path):
+    write_classes(tmp_path / "train", ["a", "b"])
+    with pytest.raises(FileNotFoundError, match=r"test is missing or holds no class folders"):
+        image_folder(tmp_path)
+
+
+def test_class_without_images_is_named(tmp_path):
+    write_classes(tmp_path, ["a", "b"])
+    (tmp_path / "c").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"class folder .*/c has no image.* \.jpg"):
+        image_folder(tmp_path)
+
+
+def test_absent_folder_and_single_class_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"absent is no folder\. Give one that holds"):
+        image_folder(tmp_path / "absent")
+    write_classes(tmp_path, ["a"])
+    with pytest.raises(ValueError, match="has 1 class folders, needed are two or more"):
+        image_folder(tmp_path)
+
+
+def test_seed_for_a_split_that_stands_is_refused(tmp_path):
+    write_folders(tmp_path)
+    with pytest.raises(ValueError, match=r"seed=3 .* is split already\. Leave it out"):
+        image_folder(tmp_path, seed=3)
+
+
+def test_files_convert_and_count():
+    files = ImageFiles(["a.jpg", "b.jpg"], [1, 0], ["x", "y"])
+    assert len(files) == 2
+    assert files.labels.dtype == np.int32
+    assert files.class_names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "message"),
+    [
+        ([0], ["x"], r"shape \(1,\) and paths \(2,\)\. Give one label"),
+        ([0, 1], ["x"], "labels go from 0 to 1, allowed are 0 to 0, .* Number the classes"),
+        ([-1, 0], ["x", "y"], "labels go from -1 to 0, allowed are 0 to 1"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(labels, names, message):
+    with pytest.raises(ValueError, match=message):
+        ImageFiles(["a.jpg", "b.jpg"], labels, names)
