@@ -46,7 +46,7 @@ def public_objects():
 OBJECTS = dict(public_objects())
 # Documented once, in the base class.
 INHERITED = {"per_sample", "build", "call", "update_step", "get_config", "compute_output_shape"}
-INHERITED |= {"on_train_begin", "on_epoch_end"}
+INHERITED |= {"on_train_begin", "on_epoch_end", "add_variable_from_reference"}
 
 
 def is_inherited(name):
