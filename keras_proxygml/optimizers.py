@@ -27,7 +27,7 @@ class ProxyAdam(keras.optimizers.Adam):
         lean_proxies: Whether the proxies do without Adam's moments, for very many classes. Then
             weights and gradient are all that they hold: half as much. Instead of a second moment
             for each number there is one for each proxy, of the mean of its squares, and there is
-            no first moment. Not with `amsgrad`.
+            no first moment. It wants a larger `proxy_multiplier`. Not with `amsgrad`.
         name: Name of the optimizer.
         **adam: Arguments of `keras.optimizers.Adam`; the official code has `epsilon=0.01`.
 
