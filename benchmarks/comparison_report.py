@@ -60,7 +60,7 @@ def comparison(task):
         cells = [name]
         for metric in SHOWN:
             mean, half = interval([h[f"val_{metric}"][-1] for h in histories])
-            cells.append(f"{mean:.4f} ± {half:.4f}")
+            cells.append(f"{mean:.4f}" + (f" ± {half:.4f}" if len(histories) > 1 else ""))
         cells.append(f"{1000 * np.median([r['seconds_per_step'] for r in results]):.0f}")
         cells.append(f"{np.median([epochs_to(h['val_map@r']) for h in histories]):.0f}")
         cells.append(f"{np.mean([h['val_map@r'][0] for h in histories]):.3f}")

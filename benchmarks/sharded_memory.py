@@ -130,7 +130,8 @@ def table(result):
     """The results as Markdown, formulas in brackets."""
     where = result["environment"]
     lines = [
-        f"MB of 10⁶ bytes on each of {DEVICES} devices, as planned by XLA for CPUs (by formula). "
+        f"MB of 10⁶ bytes on each of {DEVICES} devices, as planned by XLA for CPUs (by formula); "
+        f"operations in a loop count once. "
         f"JAX {where['versions']['jax']}, {where['date']}, commit {where['commit']}, "
         f"`{where['command']}`.",
         "",

@@ -33,8 +33,7 @@ RECIPES = {
         "proxy_multiplier": 3000,  # run.sh: --centerlr 0.3
         "freeze_batch_norm": False,
     },
-    # Ours, for a pretrained backbone and little time. More epochs fit the classes trained on at the
-    # cost of new ones; without the warm-up, one of three runs collapsed in its first epoch.
+    # Ours, for a pretrained backbone and little time: docs/results.md has what was tried.
     "fine-tune": PAPER
     | {
         "crop_area": 0.3,

@@ -26,8 +26,8 @@ class ProxyAdam(keras.optimizers.Adam):
             shrinks the weights past Adam's scaling, and the proxies too at `learning_rate`.)
         lean_proxies: Whether the proxies do without Adam's moments, for very many classes. Then
             weights and gradient are all that they hold: half as much. Instead of a second moment
-            for each number there is one for each proxy, of the mean of its squares, and there is
-            no first moment. It wants a larger `proxy_multiplier`. Not with `amsgrad`.
+            for each number there is one for each proxy, of the mean of its squares, and no
+            first moment is taken. It wants a larger `proxy_multiplier`. Not with `amsgrad`.
         name: Name of the optimizer.
         **adam: Arguments of `keras.optimizers.Adam`; the official code has `epsilon=0.01`.
 
@@ -37,7 +37,7 @@ class ProxyAdam(keras.optimizers.Adam):
 
     Reference:
         `train.py` and `run.sh` of the official code of Zhu et al., 2020. One second moment for each
-        row of an embedding table: `EmbOptimType.PARTIAL_ROWWISE_ADAM` of FBGEMM.
+        row of a table, but with first moments: `EmbOptimType.PARTIAL_ROWWISE_ADAM` of FBGEMM.
     """
 
     # Why not keras.optimizers.MultiOptimizer: it takes the default optimizer silently where its

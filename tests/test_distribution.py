@@ -12,13 +12,13 @@ from keras_proxygml import ProxyAdam, ProxyGMLLoss
 pytestmark = pytest.mark.tensorflow
 
 
-def trained(replicas, samples, prepare=lambda model: model, strategy=None):
+def trained(replicas, samples, prepare=lambda model: model, strategy=None, **optimizer):
     import tensorflow as tf
 
     if strategy is None:
         strategy = small.mirrored(replicas) if replicas > 1 else tf.distribute.get_strategy()
     with strategy.scope():
-        model = prepare(small.model(ProxyAdam(0.01, proxy_multiplier=5, l2=1e-3)))
+        model = prepare(small.model(ProxyAdam(0.01, proxy_multiplier=5, l2=1e-3, **optimizer)))
     inputs, labels = small.data(samples)
     history = model.fit(inputs, labels, batch_size=16, epochs=2, shuffle=False, verbose=0)
     return model.get_weights(), history.history["loss"]
@@ -45,6 +45,13 @@ def test_replicas_equal_one_device(replicas):
     for ours, expected in zip(several, single, strict=True):
         assert np.abs(ours - expected).max() <= 1e-5
     np.testing.assert_allclose(losses, single_losses, rtol=1e-5)
+
+
+def test_lean_proxies_on_replicas_equal_one_device():
+    single, _ = trained(1, 48, lean_proxies=True)
+    several, _ = trained(2, 48, lean_proxies=True)
+    for ours, expected in zip(several, single, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
 def test_an_uneven_last_batch_is_what_keras_makes_of_it():

@@ -21,11 +21,11 @@ def mesh_of(axes):
     return keras.distribution.DeviceMesh(tuple(axes.values()), list(axes), devices)
 
 
-def trained(distribution=None):
+def trained(distribution=None, **optimizer):
     """Losses, and each variable's value and the shapes of its parts on the devices."""
     small.CLASSES = CLASSES
     keras.distribution.set_distribution(distribution)
-    model = small.model(ProxyAdam(0.01, proxy_multiplier=5, l2=1e-3))
+    model = small.model(ProxyAdam(0.01, proxy_multiplier=5, l2=1e-3, **optimizer))
     history = model.fit(*small.data(48), batch_size=16, epochs=2, shuffle=False, verbose=0)
     variables = {}
     for variable in (*model.variables, *model.optimizer.variables):
@@ -43,7 +43,9 @@ def _trained_on_all():
         name: trained(keras.distribution.ModelParallel(layout_map=layout))
         for name, layout in layouts.items()
     }
-    return {"alone": trained(), **runs}
+    lean = keras.distribution.ModelParallel(layout_map=layouts["one axis"])
+    runs["lean"] = trained(lean, lean_proxies=True)
+    return {"alone": trained(), "lean alone": trained(lean_proxies=True), **runs}
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +58,9 @@ def runs():
 
 
 @on_jax
-@pytest.mark.parametrize("mesh", MESHES)
+@pytest.mark.parametrize("mesh", [*MESHES, "lean"])
 def test_sharded_equals_alone(runs, mesh):
-    expected_losses, expected = runs["alone"]
+    expected_losses, expected = runs["lean alone" if mesh == "lean" else "alone"]
     losses, variables = runs[mesh]
     assert losses[1] < losses[0]
     np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
@@ -79,6 +81,12 @@ def test_proxies_and_moments_are_sharded(runs, mesh, share):
             assert parts == [value.shape] * 8
     moments = {f"proxy_adam/head_proxies_{moment}" for moment in ("momentum", "velocity")}
     assert sharded == {"head/proxies"} | moments
+
+
+@on_jax
+def test_lean_proxies_are_sharded_with_their_velocity(runs):
+    shapes = {path.rpartition("proxies")[2]: parts for path, (_, parts) in runs["lean"][1].items()}
+    assert shapes["_velocity"] == [(CLASSES // 8, 2, 1)] * 8
 
 
 @on_jax
