@@ -13,9 +13,10 @@ search    8 settings of each loss, the same number for all, trained on three qua
 scale     ProxyGML with factors of the class scores, at N = 1 and N = 4; else as its best so far,
           and on the same classes, as in what follows.
 grid      ProxyGML with N proxies of each class and a ratio of proxies kept, at the same N · scale.
+rates     ProxyGML's best so far at other learning rates, of the network and of the proxies.
 ablation  ProxyGML without positives always kept, without the mask, without the regularizer.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
-          test half. And ProxyGML at the best of search, scale and grid, which no rival had.
+          test half. And ProxyGML at the best of search, scale, grid and rates, which no rival had.
 """
 
 import argparse
@@ -29,13 +30,21 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
-from comparison_losses import CONTENDERS, settings_to_search
+from comparison_losses import CONTENDERS, RATES, settings_to_search
 from comparison_tasks import TASKS, Batches
 
 import keras_proxygml as kp
 
 RESULTS = Path(__file__).parent / "results" / "comparison"
-STAGES = ("search", "scale", "grid", "ablation", "final")
+STAGES = ("search", "scale", "grid", "rates", "ablation", "final")
+# What ProxyGML had been tried with before a stage.
+BEFORE = {
+    "scale": (),
+    "grid": ("scale",),
+    "rates": ("scale", "grid"),
+    "ablation": ("scale",),
+    "final": ("scale", "grid", "rates"),
+}
 BATCH_SIZE, SEEDS = 64, 5
 TUNED = "ProxyGMLTuned"
 
@@ -104,14 +113,14 @@ def best_settings(task, name):
     return max(found.values(), key=score)["settings"]
 
 
-def tuned_settings(task, *stages):
-    """The best settings of ProxyGML in the search and these stages, None before they are over."""
+def tuned_settings(task, stage):
+    """The best settings of ProxyGML before a stage, None while the stages before are not over."""
     if best_settings(task, "ProxyGML") is None or any(
-        len(read(task, stage)) < len(VARIANTS[stage]) for stage in stages
+        len(read(task, before)) < len(VARIANTS[before]) for before in BEFORE[stage]
     ):
         return None
     found = [*read(task, "search", "ProxyGML-*").values()]
-    found += [result for stage in stages for result in read(task, stage).values()]
+    found += [result for before in BEFORE[stage] for result in read(task, before).values()]
     return max(found, key=score)["settings"]
 
 
@@ -125,11 +134,11 @@ def runs(task, stage):
         for seed in range(SEEDS):
             for name in CONTENDERS:
                 yield f"{name}-{seed}", name, best_settings(task, name), seed
-            yield f"{TUNED}-{seed}", "ProxyGML", tuned_settings(task, "scale", "grid"), seed
+            yield f"{TUNED}-{seed}", "ProxyGML", tuned_settings(task, stage), seed
     else:
-        best = tuned_settings(task, *([] if stage == "scale" else ["scale"]))
+        best = tuned_settings(task, stage)
         for label, changes in VARIANTS[stage].items():
-            if best and stage != "scale":  # a score is a sum of N, so that N · scale is what counts
+            if best and stage in ("grid", "ablation"):  # a score is a sum of N: N · scale counts
                 sharpness = best["num_proxies"] * best["scale"]
                 changes = changes | {"scale": sharpness / changes["num_proxies"]}
             yield label, "ProxyGML", best and best | changes, 0
@@ -149,6 +158,13 @@ VARIANTS = {
         f"N{n}-ratio{ratio}": {"num_proxies": n, "ratio": ratio}
         for n in (1, 2, 4, 8, 12)
         for ratio in (0.02, 0.05, 0.1, 0.5, 1.0)
+    },
+    "rates": {
+        f"rate{rate:g}-multiplier{multiplier}": {
+            "learning_rate": rate,
+            "proxy_multiplier": multiplier,
+        }
+        for rate, multiplier in itertools.product(*RATES.values())
     },
     "ablation": dict(_ablations()),
     "scale": {

@@ -81,7 +81,7 @@ def chosen(task):
         text = ", ".join(f"{key} {value:g}" for key, value in best.items())
         top = max(map(score, found.values()))
         lines.append(row(name, f"{score(found[f'{name}-0']):.3f}", f"{top:.3f}", text))
-    tuned = tuned_settings(task, "scale", "grid")
+    tuned = tuned_settings(task, "final")
     if tuned:
         text = ", ".join(f"{key} {value:g}" for key, value in tuned.items())
         lines.append(row(TUNED, "", "", text))
@@ -138,10 +138,14 @@ def sections(task):
     if read(task, "grid"):
         lines += ["MAP@R on the held-out classes, by proxies per class and ratio:", ""]
         lines += [*grid(task), ""]
-    for stage in ("ablation", "scale"):
+    titles = {
+        "scale": "Scale of the scores",
+        "rates": "Rates of the best so far",
+        "ablation": "Parts of the method left in",
+    }
+    for stage, title in titles.items():
         if read(task, stage):
-            title = {"ablation": "Parts of the method left in", "scale": "Scale of the scores"}
-            lines += [f"{title[stage]}, on the held-out classes:", ""]
+            lines += [f"{title}, on the held-out classes:", ""]
             lines += [*variants(task, stage), ""]
     return lines
 
