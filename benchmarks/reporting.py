@@ -17,15 +17,18 @@ def memory(field):
     return 1024 * int(line.split()[1])
 
 
+def commit(folder):
+    """The short name of the commit that a checkout is at."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout.strip()
+
+
 def environment(*packages):
     """Where and with what the runs were made; packages that are missing are left out."""
     cpu = next(
         x.split(":")[1].strip()
         for x in Path("/proc/cpuinfo").read_text().splitlines()
         if "model name" in x
-    )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=HERE, capture_output=True, text=True
     )
     installed = {x.name: x.version for x in importlib.metadata.distributions()}
     return {
@@ -34,7 +37,7 @@ def environment(*packages):
         "cores": len(os.sched_getaffinity(0)),
         "python": sys.version.split()[0],
         "versions": {name: installed[name] for name in packages if name in installed},
-        "commit": commit.stdout.strip(),
+        "commit": commit(HERE),
         "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
     }
 

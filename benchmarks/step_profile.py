@@ -1,6 +1,9 @@
 """Where the time of a training step goes: input, backbone, head, optimizer.
 
     python benchmarks/step_profile.py [--cases quickstart bn_inception] [--rounds 3]
+    git worktree add ../before c8f3747 && python benchmarks/step_profile.py --before ../before
+
+The second command measures another checkout of the library beside this one.
 
 Each part is compiled and timed alone, as `fit` compiles on this device; the whole step is what
 `fit` runs, so that the parts need not add up to it. Cases run in a process of their own each, round
@@ -19,7 +22,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
-from reporting import described, environment, memory, write
+from reporting import commit, described, environment, memory, write
 
 NAME, TITLE = "step_profile", "Parts of a training step"
 
@@ -133,41 +136,57 @@ def profile(case):
 
 
 def table(result):
-    """The results as Markdown: parts down, cases across."""
+    """The results as Markdown: a part for each case, with a row for each checkout."""
     runs = result["runs"]
-    rounds = max(map(len, runs.values()))
-    cases = {case: CASES[case].__doc__ for case in runs}
-    lines = [
-        f"{described(result['environment'], rounds)} Milliseconds.",
-        "",
-        f"| part | {' | '.join(cases.values())} |",
-        "|" + " --- |" * (len(cases) + 1),
-    ]
-    for part in next(iter(runs.values()))[0]["ms"]:
-        cells = [statistics.median(x["ms"][part] for x in runs[case]) for case in cases]
-        lines.append(f"| {part} | {' | '.join(f'{cell:.1f}' for cell in cells)} |")
-    peaks = [statistics.median(x["GiB"] for x in runs[case]) for case in cases]
-    lines.append(f"| peak memory, GiB | {' | '.join(f'{peak:.2f}' for peak in peaks)} |")
+    first = next(iter(runs["now"].values()))
+    lines = [f"{described(result['environment'], len(first))} Milliseconds."]
+    if "before" in runs:
+        lines[0] += f" *Before* is commit {result['before']}."
+    titles = ["", *first[0]["ms"], "peak memory, GiB"]
+    for case, function in CASES.items():
+        if case not in runs["now"]:
+            continue
+        lines += ["", f"**{function.__doc__}**", ""]
+        lines += [f"| {' | '.join(titles)} |", "|" + " --- |" * len(titles)]
+        for version, of_version in runs.items():
+            found = of_version[case]
+            cells = [statistics.median(x["ms"][part] for x in found) for part in first[0]["ms"]]
+            cells = [f"{cell:.1f}" for cell in cells]
+            cells.append(f"{statistics.median(x['GiB'] for x in found):.2f}")
+            lines.append(f"| {version} | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def measure(case, checkout):
+    """One case in a process of its own, with the library of a checkout."""
+    command = [sys.executable, __file__, "--one", case]
+    variables = os.environ | {"PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--before", type=Path, help="a checkout to compare with")
     parser.add_argument("--one", choices=CASES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
         print(json.dumps(profile(args.one)))
         return
-    runs = {case: [] for case in args.cases}
+    checkouts = {"before": args.before} if args.before else {}
+    checkouts["now"] = Path(__file__).parent.parent
+    runs = {version: {case: [] for case in args.cases} for version in checkouts}
     for _ in range(args.rounds):
-        for case, found in runs.items():
-            command = [sys.executable, __file__, "--one", case]
-            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-            found.append(json.loads(done.stdout.splitlines()[-1]))
-            print(case, found[-1], flush=True)
+        for case in args.cases:
+            for version, checkout in checkouts.items():
+                found = measure(case, checkout.resolve())
+                runs[version][case].append(found)
+                print(case, version, found, flush=True)
     result = {"environment": environment("keras", "tensorflow_cpu"), "runs": runs}
+    if args.before:
+        result["before"] = commit(args.before)
     write(NAME, TITLE, result, table(result))
     print(table(result))
 
