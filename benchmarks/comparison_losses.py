@@ -65,17 +65,25 @@ def own(loss, *names):
     return lambda settings: loss(**{name: settings[name] for name in names})
 
 
+PROXY_GML_DEFAULTS = {"num_proxies": 12, "ratio": 0.05, "scale": 1.0, "separation": 0.3}
+PROXY_GML_SPACE = {
+    "num_proxies": (1, 4, 12),
+    "ratio": (0.02, 0.05, 0.2, 1.0),
+    "scale": (1.0, 4.0, 16.0),
+    "separation": (0.0, 0.3),
+}
 CONTENDERS = {
     "ProxyGML": Contender(
         lambda s: AblatedProxyGML(s["ratio"], s["scale"], s.get("without", ())),
         proxy_gml_head,
-        {"num_proxies": 12, "ratio": 0.05, "scale": 1.0, "separation": 0.3},
-        {
-            "num_proxies": (1, 4, 12),
-            "ratio": (0.02, 0.05, 0.2, 1.0),
-            "scale": (1.0, 4.0, 16.0),
-            "separation": (0.0, 0.3),
-        },
+        PROXY_GML_DEFAULTS,
+        PROXY_GML_SPACE,
+    ),
+    "ProxyGMLUnmasked": Contender(
+        lambda s: AblatedProxyGML(s["ratio"], s["scale"], ("mask",)),
+        proxy_gml_head,
+        PROXY_GML_DEFAULTS,
+        PROXY_GML_SPACE,
     ),
     "ProxyNCA": Contender(
         own(kp.ProxyNCALoss, "scale"), single, {"scale": 9.0}, {"scale": (3.0, 9.0, 16.0, 32.0)}
