@@ -118,7 +118,8 @@ def plot(task):
         if curves:
             mean = np.mean(curves, axis=0)
             style = {"lw": 3} if "ProxyGML" in name else {"ls": ("-", "--", ":")[i % 3]}
-            axes.plot(np.arange(1, len(mean) + 1), mean, label=name, **style)
+            color = "black" if name == TUNED else f"C{i}"
+            axes.plot(np.arange(1, len(mean) + 1), mean, label=name, color=color, **style)
     axes.set(xlabel="epoch", ylabel="MAP@R on unseen classes", title=task)
     axes.legend(fontsize=8)
     figure.savefig(DOCS / f"comparison_{task}.png", dpi=110)
