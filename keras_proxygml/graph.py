@@ -44,8 +44,20 @@ def unit(vectors):
         `[..., D]`, float32, or float64 where `vectors` are.
     """
     vectors = widen(vectors)
-    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)  # [..., 1]
-    return vectors * ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
+    return vectors * reciprocal_length(vectors)
+
+
+def reciprocal_length(vectors):
+    """One over the length of each vector, or 1 for those shorter than 1e-12.
+
+    Args:
+        vectors: Floats, float32 or float64. `[..., D]`.
+
+    Returns:
+        `[..., 1]`, in the dtype of `vectors`.
+    """
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
 
 
 def similarity_graph(embeddings, proxies):
@@ -96,8 +108,7 @@ def _cosines(samples, proxies):
     proxies' lengths, and the gradient is written out, which makes fewer tensors of the proxies'
     size than normalising the proxies first and differentiating that.
     """
-    squares = ops.sum(ops.square(proxies), axis=-1)  # [M]
-    per_length = ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
+    per_length = reciprocal_length(proxies)[:, 0]  # [M]
     products = ops.matmul(samples, ops.transpose(proxies))  # [B, M]
 
     def gradient(*arguments, upstream=None):
@@ -172,11 +183,14 @@ def knn_subgraph(similarities, labels, k):
         Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
     """
     _, num_classes, num_proxies = similarities.shape
+    total = num_classes * num_proxies
+    ranked = _own_class_first(similarities, labels, k)  # [B, C·N]
+    if k == total:
+        return ops.ones_like(similarities, dtype="bool")
     if keras.backend.backend() == "jax":
-        subgraph = greatest(_own_class_first(similarities, labels, k), k)
-        return ops.reshape(subgraph, (-1, num_classes, num_proxies))
-    columns = nearest_proxies(similarities, labels, k)  # [B, k]
-    batch, total = ops.shape(similarities)[0], num_classes * num_proxies
+        return ops.reshape(greatest(ranked, k), (-1, num_classes, num_proxies))
+    columns = ops.top_k(ranked, k, sorted=False)[1]  # [B, k]
+    batch = ops.shape(similarities)[0]
     rows = ops.broadcast_to(ops.arange(batch, dtype=columns.dtype)[:, None], (batch, k))
     chosen = ops.reshape(ops.stack([rows, columns], axis=-1), (-1, 2))  # [B·k, 2]
     none, one = ops.zeros((batch, total), dtype="int32"), ops.ones((batch * k,), dtype="int32")

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_proxygml.graph import unit
+from keras_proxygml.graph import reciprocal_length, unit, widen
 
 # How many scores ProxySeparation makes at once: 16 MiB of float32, and as much again twice.
 _SCORES_AT_ONCE = 2**22
@@ -58,71 +58,75 @@ class ProxySeparation(keras.regularizers.Regularizer):
             )
         if self.weight == 0:
             return ops.zeros((), dtype=proxies.dtype)
-        return self.weight * _mean_cross_entropy(unit(proxies))
+        return self.weight * _mean_cross_entropy(widen(proxies))
 
     def get_config(self):
         return {"weight": self.weight}
 
 
 @ops.custom_gradient
-def _mean_cross_entropy(units):
-    """The mean cross-entropy of unit proxies `[C, N, D]` classified by the sums of each class.
+def _mean_cross_entropy(proxies):
+    """The mean cross-entropy of proxies `[C, N, D]` classified by the sums of each class.
 
     The loss is a scalar, so its gradient can be made on the way forward, from scores that are
-    then forgotten. With the scores l = u · s of a proxy u and the class sums s, the softmax p of l,
-    and its own class y, the derivative by l is p - 1[y]. It reaches u by s, and every member of a
-    class by s's share, Σ (p - 1[y]) u over all proxies u.
+    then forgotten. With unit proxies u, the class sums s, the scores l = u · s of a proxy, and
+    their softmax q, the loss of all is Σ log Σ exp l - Σ s · s, as the scores of a class's proxies
+    for their own class add up to s · s. Its derivative by u is q s, and by s it is Σ q u - 2 s.
     """
-    num_classes, num_proxies, size = units.shape
+    num_classes, num_proxies, size = proxies.shape
+    per_length = reciprocal_length(proxies)  # [C, N, 1]
+    units = proxies * per_length
     sums = ops.sum(units, axis=1)  # [C, D]
-    labels = np.repeat(np.arange(num_classes, dtype="int32"), num_proxies)  # [C·N]
-    flat = ops.reshape(units, (-1, size))  # [C·N, D]
 
-    def classify(proxies, own):
-        """Losses `[R]` of R proxies, and their gradients to `flat` and to `sums`."""
-        log_shares = ops.log_softmax(ops.matmul(proxies, ops.transpose(sums)))  # [R, C]
-        losses = -ops.take_along_axis(log_shares, own[:, None], axis=1)[:, 0]
-        shares = ops.exp(log_shares)
-        of_proxies = ops.matmul(shares, sums) - ops.take(sums, own, axis=0)  # [R, D]
-        return losses, of_proxies, ops.matmul(ops.transpose(shares), proxies)  # [R], [R, D], [C, D]
+    def classify(some):
+        """The log-sums of R proxies `[R, D]`, and what they give the gradients of u and of s."""
+        scores = ops.matmul(some, ops.transpose(sums))  # [R, C]
+        log_sums = ops.logsumexp(scores, axis=-1, keepdims=True)
+        shares = ops.exp(scores - log_sums)
+        of_units = ops.matmul(shares, sums)
+        return log_sums[:, 0], of_units, ops.matmul(ops.transpose(shares), some)
 
-    losses, of_proxies, of_sums = _in_blocks(classify, flat, labels, num_classes)
-    # Σ u over the proxies whose own class it is: the part of 1[y].
-    of_units = ops.reshape(of_proxies, units.shape) + (of_sums - sums)[:, None]
+    log_sums, of_units, of_sums = _in_blocks(classify, ops.reshape(units, (-1, size)), num_classes)
+    # By class first: the difference is small where classes are apart.
+    of_classes = ops.sum(ops.reshape(log_sums, (num_classes, num_proxies)), axis=1)
+    of_classes -= ops.sum(ops.square(sums), axis=-1)
+    of_units = ops.reshape(of_units, units.shape) + (of_sums - 2 * sums)[:, None]
+    along = ops.sum(of_units * units, axis=-1, keepdims=True)  # falls away: units keep their length
+    factors = per_length / (num_classes * num_proxies)
 
     def gradient(*arguments, upstream=None):
         upstream = arguments[0] if upstream is None else upstream
-        return upstream / len(labels) * of_units
+        of_each = upstream * factors  # [C, N, 1]
+        return of_units * of_each - units * (along * of_each)
 
-    return ops.sum(losses) / len(labels), gradient
+    return ops.sum(of_classes) / (num_classes * num_proxies), gradient
 
 
-def _in_blocks(classify, flat, labels, num_classes):
+def _in_blocks(classify, units, num_classes):
     """What `classify` gives for all proxies, given as many at a time as are allowed."""
-    total, size = flat.shape
+    total, size = units.shape
     rows = max(1, _SCORES_AT_ONCE // num_classes)
     if rows >= total:
-        return classify(flat, labels)
+        return classify(units)
     blocks = math.ceil(total / rows)
-    padding = blocks * rows - total
     # A proxy of zeros adds nothing to the gradient of the sums; what else it gets is cut off.
-    padded = ops.reshape(ops.pad(flat, ((0, padding), (0, 0))), (blocks, rows, size))
-    own = ops.convert_to_tensor(np.pad(labels, (0, padding)).reshape(blocks, rows))
+    padded = ops.pad(units, ((0, blocks * rows - total), (0, 0)))
+    padded = ops.reshape(padded, (blocks, rows, size))
 
     def next_block(i, done):
-        losses, of_proxies, of_sums = done
-        more = classify(ops.take(padded, i, axis=0), ops.take(own, i, axis=0))
-        losses = ops.slice_update(losses, (i, 0), more[0][None])
-        of_proxies = ops.slice_update(of_proxies, (i, 0, 0), more[1][None])
-        return losses, of_proxies, of_sums + more[2]
+        log_sums, of_units, of_sums = done
+        more = classify(ops.take(padded, i, axis=0))
+        log_sums = ops.slice_update(log_sums, (i, 0), more[0][None])
+        of_units = ops.slice_update(of_units, (i, 0, 0), more[1][None])
+        return log_sums, of_units, of_sums + more[2]
 
     empty = (
         ops.zeros_like(padded[..., 0]),
         ops.zeros_like(padded),
-        ops.zeros_like(flat[:num_classes]),
+        ops.zeros_like(units[:num_classes]),
     )
-    losses, of_proxies, of_sums = ops.fori_loop(0, blocks, next_block, empty)
-    return ops.reshape(losses, (-1,))[:total], ops.reshape(of_proxies, (-1, size))[:total], of_sums
+    log_sums, of_units, of_sums = ops.fori_loop(0, blocks, next_block, empty)
+    return ops.reshape(log_sums, (-1,))[:total], ops.reshape(of_units, (-1, size))[:total], of_sums
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")

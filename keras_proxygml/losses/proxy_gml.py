@@ -36,8 +36,9 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
     labels, similarities = checked(labels, similarities)
+    _, num_classes, num_proxies = similarities.shape
     # On JAX proxies may be sharded by class, and places would gather them on every device.
-    if similarities.shape[-1] == 1 and keras.backend.backend() != "jax":
+    if num_proxies == 1 and k < num_classes and keras.backend.backend() != "jax":
         return _of_one_proxy_per_class(labels, similarities, k, scale)
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)
@@ -66,8 +67,8 @@ class ProxyGMLLoss(ProxyLoss):
         ratio: Share of all proxies that a sample keeps, in (0, 1]. Must be more than 1/C, that a
             negative is left. The paper has 0.05.
         scale: Factor of the class scores before the softmax, above 0. A score sums N cosines,
-            which acts like a temperature of 1/N; with N = 1 the softmax is nearly flat at scale
-            1, and 20 (a commented-out line of the official code) is a good start.
+            which acts like a temperature of 1/N: N · scale of 4 to 10 is a good start. (The
+            official code has 20 for N = 1, in a line commented out.)
         reduction: As in `keras.losses.Loss`.
         name: Name of the loss.
         dtype: float32 (the default) or float64, whatever the dtype policy.
