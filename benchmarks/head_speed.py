@@ -117,17 +117,12 @@ def medians(found):
 
 def table(result):
     """The results as Markdown: contenders down, batches across, a part for each case."""
-    everything = [
-        x for case in result["runs"].values() for of in case.values() for x in of.values()
-    ]
-    rounds = max(map(len, everything))
-    lines = [
-        f"{described(result['environment'], rounds)} *Times products* compares with "
-        "`bare_products`, compiled alike."
-    ]
+    lines = ["*Times products* compares with `bare_products`, compiled alike."]
     for case, of_case in result["runs"].items():
-        lines += ["", f"**{title(CASES[case])}**", ""]
         batches = list(of_case)
+        rounds = len(next(iter(of_case[batches[0]].values())))
+        where = described(result["environments"][case], rounds)
+        lines += ["", f"**{title(CASES[case])}**", "", where, ""]
         lines.append(
             "| contender |"
             + "".join(f" ms, batch {b} | times products | added MiB |" for b in batches)
@@ -162,13 +157,17 @@ def main():
         run_one(arguments.one, arguments.cases[0], arguments.batches[0])
         return
     path = results_path(NAME)
-    result = json.loads(path.read_text()) if path.exists() else {"runs": {}}
+    result = {"environments": {}, "runs": {}}
+    if path.exists():
+        result = json.loads(path.read_text())
     if not arguments.table:
-        runs = run_cases(arguments.cases, arguments.batches, arguments.rounds)
-        runs = result["runs"] | runs
+        runs = result["runs"] | run_cases(arguments.cases, arguments.batches, arguments.rounds)
+        where = dict.fromkeys(arguments.cases, environment(*PACKAGES))
         # In the order of CASES, whatever was run when.
-        runs = {case: runs[case] for case in CASES if case in runs}
-        result = {"environment": environment(*PACKAGES), "runs": runs}
+        result = {
+            "environments": result["environments"] | where,
+            "runs": {case: runs[case] for case in CASES if case in runs},
+        }
     write(NAME, TITLE, result, table(result))
     print(table(result))
 
