@@ -45,7 +45,9 @@ LOADERS = {
 }
 HOW_TO = """No --data-dir was given, and nothing is downloaded by itself. Choose one:
   --demo                                    a miniature made on the spot, in minutes
-  --dataset folder --data-dir FOLDER        your images, in a folder for each class
+  --dataset folder --data-dir FOLDER        your images, in a folder for each class; add
+      --recipe fine-tune --backbone EfficientNetV2B0 --weights imagenet
+                                            to start from a pretrained network
   --dataset cars196 --data-dir FOLDER       the paper's, unpacked: also cub200 and
                                             stanford_online_products"""
 
