@@ -56,6 +56,11 @@ def test_labels_up_to_20000_are_not_rounded(policy):
     np.testing.assert_allclose(ops.convert_to_numpy(losses), np.log1p(3 * np.exp(-30)), atol=1e-6)
 
 
+def test_more_classes_than_float32_can_number_are_refused():
+    with pytest.raises(ValueError, match=r"16777217 classes came.*dtype='float64'"):
+        ProxyGMLLoss(0.5)(np.array([0], "int32"), np.zeros((1, 2**24 + 1, 1), "float32"))
+
+
 def test_half_precision_dtype_is_refused():
     with pytest.raises(ValueError, match=r"dtype='bfloat16' would round labels"):
         ProxyGMLLoss(dtype="bfloat16")

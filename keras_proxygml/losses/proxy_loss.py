@@ -19,7 +19,7 @@ class ProxyLoss(keras.losses.Loss):
 
     Raises:
         ValueError: If `dtype` is a half-precision one, labels are not integers `[B]` or `[B, 1]`,
-            or similarities are not `[B, C, N]`.
+            or similarities are not `[B, C, N]`, or of more than 2²⁴ classes in float32.
     """
 
     def __init__(self, *, reduction="sum_over_batch_size", name=None, dtype=None):
@@ -39,6 +39,11 @@ class ProxyLoss(keras.losses.Loss):
 
     def call(self, y_true, y_pred):
         check_similarities(y_pred)
+        if self.dtype == "float32" and y_pred.shape[1] > 2**24:
+            raise ValueError(
+                f"{y_pred.shape[1]} classes came, allowed are {2**24}: Keras turns labels into "
+                f"float32, which rounds those beyond. Give the loss dtype='float64'."
+            )
         labels = ops.reshape(y_true, (-1,))
         # Fractions can get here only as symbolic float64; -1 is no class, so they do not pass.
         labels = ops.where(ops.equal(labels, ops.floor(labels)), labels, -1.0)
