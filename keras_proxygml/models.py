@@ -27,7 +27,8 @@ def embedder_of(model):
         found = ", ".join(head.name for head in heads) or "none; one inside an inner model hides"
         raise ValueError(
             f"{model.name} has {len(heads)} proxy layers ({found}), allowed is one. Make the "
-            f"embedder yourself: keras.Model(model.input, embeddings)."
+            f"embedder yourself: keras.Model(model.input, embeddings). A model that ends in "
+            f"embeddings is one: RetrievalEvaluation(data, embedder=model)."
         )
     if not getattr(model, "inputs", None):
         raise ValueError(
