@@ -78,7 +78,7 @@ def parse(description, data_sets):
     add("--data-dir", type=Path, help="folder with the images")
     add("--demo", action="store_true", help="run on a miniature made on the spot")
     add("--output", type=Path, default=Path("run"), help="folder for results and for going on")
-    add("--recipe", choices=RECIPES, help="defaults of what follows; by default the paper's")
+    add("--recipe", choices=RECIPES, help="by default the paper's, for a folder fine-tune")
     for name, value in PAPER.items():
         kind = {"type": type(value)}
         if isinstance(value, bool):
@@ -105,8 +105,9 @@ def parse(description, data_sets):
     add("--strategy", choices=("one", "mirrored"), default="one", help="mirrored: all local GPUs")
     add("--seed", type=int, default=0)
     args = parser.parse_args()
-    sop = args.dataset == "stanford_online_products"
-    args.recipe = args.recipe or ("demo" if args.demo else "paper-sop" if sop else "paper")
+    by_dataset = {"stanford_online_products": "paper-sop", "folder": "fine-tune"}
+    default = "demo" if args.demo else by_dataset.get(args.dataset, "paper")
+    args.recipe = args.recipe or default
     for name, value in RECIPES[args.recipe].items():
         if getattr(args, name) is None:
             setattr(args, name, value)

@@ -45,9 +45,8 @@ LOADERS = {
 }
 HOW_TO = """No --data-dir was given, and nothing is downloaded by itself. Choose one:
   --demo                                    a miniature made on the spot, in minutes
-  --dataset folder --data-dir FOLDER        your images, in a folder for each class; add
+  --dataset folder --data-dir FOLDER        your images, in a folder for each class; better with
       --recipe fine-tune --backbone EfficientNetV2B0 --weights imagenet
-                                            to start from a pretrained network
   --dataset cars196 --data-dir FOLDER       the paper's, unpacked: also cub200 and
                                             stanford_online_products"""
 
@@ -210,7 +209,8 @@ def main():
         backbone, preprocess = make_backbone(args)
         model = make_model(args, backbone, num_classes)
     if args.weights is None and not args.demo and not args.backbone.endswith(".keras"):
-        print("The backbone starts at random; the paper's starts from ImageNet (--weights).")
+        args.freeze_batch_norm = False  # its statistics are no one's yet
+        print("The backbone starts at random, its batch norm learns; start better with --weights.")
 
     # 3. Training, with retrieval on the test half before it and after each epoch.
     test_batches = datasets.evaluation_batches(
