@@ -40,7 +40,7 @@ BACKENDS = {
     "pytorch_channels_last": "torch",
     "pytorch_compiled": "torch",
 }
-# PyTorch's faster layout; the other takes 1.2 times as long.
+# In PyTorch's faster layout.
 DEFAULT = ("ours", "ours_with_onednn", "pytorch_channels_last")
 TOLERANCE = 1e-4  # of a loss, relative
 
