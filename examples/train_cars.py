@@ -7,8 +7,8 @@
     python examples/train_cars.py --demo            # a miniature made on the spot, in minutes
 
 A run that was cut off goes on with its last whole epoch when it is started again with the same
---output. What it leaves there: `log.csv`, `tensorboard/`, `embedder.keras`, `saved_model/` and
-`results.json`. The test half is looked at after each epoch, as in the paper, but chooses nothing:
+--output. What it leaves there: `log.csv`, `tensorboard/`, `results.json`, and the embedder as
+`embedder.keras` and `saved_model/`, from RGB images of 0 to 255 to vectors. The test half is looked at after each epoch, as in the paper, but chooses nothing:
 the weights of the last epoch count.
 """
 
@@ -104,6 +104,12 @@ def make_model(args, backbone, num_classes):
         num_classes, args.num_proxies, proxies_regularizer=ProxySeparation(args.separation)
     )
     return keras.Model(images, proxies(embeddings), name="proxy_gml")
+
+
+def with_preprocessing(embedder, preprocess):
+    """From images as files hold them, RGB from 0 to 255, to embeddings."""
+    images = keras.Input(embedder.input_shape[1:])
+    return keras.Model(images, embedder(preprocess(images) if preprocess else images))
 
 
 def set_trainable(args, backbone, warming_up):
@@ -225,8 +231,8 @@ def main():
     with scope():
         train(args, files, model, backbone, evaluation, preprocess)
 
-    # 4. The embedder, and what it is worth.
-    embedder = embedder_of(model)
+    # 4. The embedder, which takes images as files hold them, and what it is worth.
+    embedder = with_preprocessing(embedder_of(model), preprocess)
     embedder.save(args.output / "embedder.keras")
     if keras.backend.backend() == "tensorflow":
         embedder.export(args.output / "saved_model", verbose=False)

@@ -123,50 +123,10 @@ def _cosines(samples, proxies):
     return products * per_length, gradient
 
 
-def nearest_proxies(similarities, labels, k):
-    """Ranks each sample's proxies, its own class's first, and returns the first k.
-
-    Exactly k, ties included: among equals, which of them is the platform's choice.
-
-    Args:
-        similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
-        labels: Class of each sample. `[B]`, integers in `[0, C)`.
-        k: How many proxies each sample keeps. Must exceed N.
-
-    Returns:
-        Places on the axis `C·N`, that is c · N + n, in no order. `[B, k]`, integers.
-
-    Raises:
-        ValueError: If k does not exceed N, or is larger than C·N.
-
-    Reference:
-        Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
-    """
-    return ops.top_k(_own_class_first(similarities, labels, k), k, sorted=False)[1]
-
-
-def _own_class_first(similarities, labels, k):
-    """The similarities to rank by, `[B, C·N]`, once k is known to be possible."""
-    labels = ops.convert_to_tensor(labels)
-    _, num_classes, num_proxies = similarities.shape
-    total = num_classes * num_proxies
-    if not num_proxies < k <= total:
-        raise ValueError(
-            f"k={k} of {total} proxies ({num_classes} classes of {num_proxies}) is not possible. "
-            f"Allowed is {num_proxies} < k ≤ {total}: at k ≤ {num_proxies} a sample keeps the "
-            f"proxies of its own class alone and nothing is learned. Choose another k."
-        )
-    # [B, C, 1]; the paper adds 1 to the own class's similarities, its code 1000: infinity ranks
-    # the same and rounds nothing.
-    own_class = ops.equal(labels[:, None, None], ops.arange(num_classes)[:, None])
-    ranked = ops.where(own_class, np.inf, ops.stop_gradient(similarities))
-    return ops.reshape(ranked, (-1, total))
-
-
 def knn_subgraph(similarities, labels, k):
     """Selects each sample's k most similar proxies, its own class's always among them.
 
-    Exactly k are selected, ties included: among equals, which of them is the platform's choice.
+    Exactly k are selected, ties included: of equals the first, but on PyTorch its own choice.
 
     Args:
         similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
@@ -182,20 +142,34 @@ def knn_subgraph(similarities, labels, k):
     Reference:
         Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
     """
+    labels = ops.convert_to_tensor(labels)
     _, num_classes, num_proxies = similarities.shape
     total = num_classes * num_proxies
-    ranked = _own_class_first(similarities, labels, k)  # [B, C·N]
+    if not num_proxies < k <= total:
+        raise ValueError(
+            f"k={k} of {total} proxies ({num_classes} classes of {num_proxies}) is not possible. "
+            f"Allowed is {num_proxies} < k ≤ {total}: at k ≤ {num_proxies} a sample keeps the "
+            f"proxies of its own class alone and nothing is learned. Choose another k."
+        )
     if k == total:
         return ops.ones_like(similarities, dtype="bool")
-    if keras.backend.backend() == "jax":
-        return ops.reshape(greatest(ranked, k), (-1, num_classes, num_proxies))
-    columns = ops.top_k(ranked, k, sorted=False)[1]  # [B, k]
-    batch = ops.shape(similarities)[0]
-    rows = ops.broadcast_to(ops.arange(batch, dtype=columns.dtype)[:, None], (batch, k))
-    chosen = ops.reshape(ops.stack([rows, columns], axis=-1), (-1, 2))  # [B·k, 2]
-    none, one = ops.zeros((batch, total), dtype="int32"), ops.ones((batch * k,), dtype="int32")
-    subgraph = ops.cast(ops.scatter_update(none, chosen, one), "bool")
-    return ops.reshape(subgraph, (-1, num_classes, num_proxies))
+    # [B, C, 1]; the paper adds 1 to the own class's similarities, its code 1000: infinity ranks
+    # the same and rounds nothing.
+    own_class = ops.equal(labels[:, None, None], ops.arange(num_classes)[:, None])
+    ranked = ops.where(own_class, np.inf, ops.stop_gradient(widen(similarities)))
+    ranked = ops.reshape(ranked, (-1, total))
+    # PyTorch's own ranking is fast, and its compiler can't see through a search of unknown length.
+    select = _ranked_first if keras.backend.backend() == "torch" else greatest
+    return ops.reshape(select(ranked, k), (-1, num_classes, num_proxies))
+
+
+def _ranked_first(numbers, k):
+    """What `greatest` marks, by ranking. `[B, M]`, bool."""
+    places = ops.top_k(numbers, k, sorted=False)[1]  # [B, k]
+    rows = ops.broadcast_to(ops.arange(places.shape[0], dtype=places.dtype)[:, None], places.shape)
+    chosen = ops.reshape(ops.stack([rows, places], axis=-1), (-1, 2))  # [B·k, 2]
+    none = ops.zeros_like(numbers, dtype="bool")
+    return ops.scatter_update(none, chosen, ops.ones_like(chosen[:, 0], dtype="bool"))
 
 
 def reverse_label_propagation(similarities, subgraph):

@@ -3,6 +3,8 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from keras_proxygml.metrics import nearest
+
 RIGHT, WRONG = "#2a9d4e", "#d1343a"
 
 
@@ -10,8 +12,8 @@ def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0
     """Draws queries, each with its nearest neighbours framed green (its class) or red (not).
 
     Args:
-        images: `[M, height, width, channels]`, uint8, or floats from 0 to 1; one channel is grey,
-            three are RGB.
+        images: `[M, height, width, channels]`, from 0 to 1 or, if any of an image is above 1,
+            from 0 to 255; one channel is grey, three are RGB.
         embeddings: Vectors of the images, compared by cosine. `[M, D]`.
         labels: Class of each image. `[M]`, integers.
         queries: How many random images to query, or their indices.
@@ -34,16 +36,14 @@ def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0
         )
     if np.ndim(queries) == 0:
         queries = np.random.default_rng(seed).choice(len(images), queries, replace=False)
-    units = embeddings / np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+    found, _ = nearest(embeddings[queries], neighbors + 1, gallery=embeddings)
     figure = Figure(figsize=(neighbors + 1.4, len(queries) + 0.3), layout="constrained")
     grid = figure.subplots(len(queries), neighbors + 1, squeeze=False)
-    for row, query in zip(grid, queries, strict=True):
-        similarities = units @ units[query]
-        similarities[query] = -np.inf
-        nearest = np.argsort(-similarities, kind="stable")[:neighbors]
+    for row, query, places in zip(grid, queries, found, strict=True):
+        others = places[places != query][:neighbors]
         _draw(row[0], images[query], "black")
-        for axes, found in zip(row[1:], nearest, strict=True):
-            _draw(axes, images[found], RIGHT if labels[found] == labels[query] else WRONG)
+        for axes, place in zip(row[1:], others, strict=True):
+            _draw(axes, images[place], RIGHT if labels[place] == labels[query] else WRONG)
     grid[0, 0].set_title("query", fontsize=9)
     grid[0, 1].set_title("nearest →", fontsize=9)
     return figure
@@ -95,12 +95,11 @@ def plot_history(
 
 def _draw(axes, image, color):
     image = np.asarray(image)
-    grey = image.shape[-1] == 1
-    top = 255 if image.dtype == np.uint8 else 1.0
-    if grey:
-        axes.imshow(image[..., 0], cmap="gray", vmin=0, vmax=top)
-    else:
-        axes.imshow(image)
+    if image.dtype == np.uint8 or image.max() > 1:
+        image = image / 255
+    if image.shape[-1] == 1:
+        image = image[..., 0]
+    axes.imshow(image.clip(0, 1), cmap="gray", vmin=0, vmax=1)  # RGB needs no map
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(color=color, linewidth=3)

@@ -10,21 +10,22 @@ PACKAGE = Path(__file__).parent.parent / "keras_proxygml"
 # What each part may import of the others.
 ALLOWED = {
     "selection": set(),
+    "tensorflow_graph": set(),
     "graph": {"selection"},
     "metrics": set(),
     "datasets": set(),
     "distribution": set(),
     "regularizers": {"graph"},
-    "losses": {"graph"},
+    "losses": {"graph", "tensorflow_graph"},
     "optimizers": set(),
     "layers": {"graph", "regularizers"},
     "models": {"layers"},
     "callbacks": {"metrics", "models"},
-    "visualization": set(),
+    "visualization": {"metrics"},
     "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
-# tf.data, SavedModel and tf.distribute live here, if anywhere.
-MAY_USE_TENSORFLOW = {"datasets"}
+# tf.data and what is TensorFlow's own of XLA live here, if anywhere.
+MAY_USE_TENSORFLOW = {"datasets", "tensorflow_graph"}
 
 
 def imports_of(path):

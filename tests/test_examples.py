@@ -55,6 +55,22 @@ def test_the_papers_rate_falls_to_a_tenth_from_epochs_20_and_40_on(monkeypatch, 
     assert float(rate(first_steps[20] - 1)) == pytest.approx(1e-4)  # the last step of epoch 19
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["bn_inception", "MobileNetV2"])
+def test_the_saved_embedder_contains_its_preprocessing(monkeypatch, tmp_path, name):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    monkeypatch.setattr(sys, "argv", ["train_cars.py", "--backbone", name, "--image-size", "64"])
+    import recipes
+    import train_cars as example
+
+    backbone, preprocess = example.make_backbone(recipes.parse("", example.LOADERS))
+    example.with_preprocessing(backbone, preprocess).save(tmp_path / "embedder.keras")
+    images = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float32")
+    expected = backbone(preprocess(images.copy()))
+    embedder = keras.models.load_model(tmp_path / "embedder.keras")
+    np.testing.assert_allclose(embedder(images), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_train_cars_without_data_says_how_to_get_on(tmp_path):
     done = train_cars("--output", tmp_path / "run")
     assert done.returncode == 1

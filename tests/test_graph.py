@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml, regularizers
+from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml
 from keras_proxygml.graph import knn_subgraph, similarity_graph, unit
+from keras_proxygml.regularizers import proxy_separation
 
 # JAX compiles every operation anew for each random shape.
 EXAMPLES = 5 if keras.backend.backend() == "jax" else 30
@@ -116,12 +117,11 @@ def test_separation_agrees_with_the_oracle(problem):
     assert float(ProxySeparation(1.0)(proxies)) == pytest.approx(expected, rel=1e-5, abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    "at_once", [50, 15]
-)  # all 50 scores, or blocks of 3 proxies, the last of 1
+# All 50 scores, or blocks of 3 proxies, the last of 1.
+@pytest.mark.parametrize("at_once", [50, 15])
 @pytest.mark.parametrize("mode", MODES)
 def test_separation_and_its_gradient_whole_and_in_blocks(monkeypatch, mode, at_once):
-    monkeypatch.setattr(regularizers, "_SCORES_AT_ONCE", at_once)
+    monkeypatch.setattr(proxy_separation, "_SCORES_AT_ONCE", at_once)
     proxies = np.random.default_rng(0).normal(size=(5, 2, 3))
     [value], [gradient] = value_and_gradients(
         lambda p: (ProxySeparation(0.3)(p),), [proxies.astype("float32")], mode

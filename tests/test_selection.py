@@ -11,9 +11,6 @@ from keras import ops
 
 from keras_proxygml.selection import greatest
 
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="the others rank by top_k, and shard nothing"
-)
 NUMBERS = st.sampled_from([-np.inf, -1.0, -0.5, -1e-30, 0.0, 1e-30, 0.25, 0.5, 1.0, np.inf])
 
 
@@ -23,7 +20,34 @@ def test_exactly_k_and_of_equals_the_first(row, k):
     row = np.array([row, row[::-1]], "float32")
     expected = np.zeros(row.shape, bool)
     np.put_along_axis(expected, np.argsort(-row, axis=1, kind="stable")[:, :k], True, axis=1)
-    np.testing.assert_array_equal(ops.convert_to_numpy(greatest(row, k)), expected)
+    np.testing.assert_array_equal(
+        ops.convert_to_numpy(greatest(ops.convert_to_tensor(row), k)), expected
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("k", [1, 20, 399])
+def test_rows_of_any_shape(dtype, k):
+    if dtype == "float64" and keras.backend.backend() == "jax":
+        pytest.skip("JAX has float64 only where it is asked to")
+    rng = np.random.default_rng(0)
+    normal = rng.standard_normal(400)
+    rows = [normal, np.exp(3 * normal), -np.exp(3 * normal), 1e-30 * normal, 1e30 * normal]
+    rows += [np.where(rng.random(400) < 0.04, 0.7, 0.0) + 1e-3 * normal]  # two heaps
+    rows += [np.full(400, 0.5), np.full(400, -np.inf), np.full(400, np.inf)]
+    rows += [np.where(rng.random(400) < 0.5, np.inf, normal)]
+    rows = np.array(rows, dtype)
+    expected = np.zeros(rows.shape, bool)
+    np.put_along_axis(expected, np.argsort(-rows, axis=1, kind="stable")[:, :k], True, axis=1)
+    selected = greatest(ops.convert_to_tensor(rows), k)
+    np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
+
+
+def test_not_a_number_ends_the_search():
+    row = np.array([[np.nan, 0.5, 0.25, np.nan, -0.5], [np.nan] * 5], "float32")
+    selected = ops.convert_to_numpy(greatest(ops.convert_to_tensor(row), 2))
+    np.testing.assert_array_equal(selected[0], [False, True, True, False, False])
+    assert not selected[1].any()
 
 
 def _compiled_with_sharded_columns():
@@ -35,6 +59,7 @@ def _compiled_with_sharded_columns():
     return jax.jit(greatest, static_argnums=1).lower(numbers, 100).compile().as_text()
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="the others shard nothing")
 def test_sharded_columns_are_not_gathered():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")

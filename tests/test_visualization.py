@@ -20,7 +20,7 @@ def test_neighbors_are_sorted_framed_and_without_the_query(tmp_path):
     labels = np.array([0, 1, 0, 1, 0])
     figure = visualization.plot_neighbors(images, embeddings, labels, queries=[0, 4], neighbors=3)
     grid = np.array(figure.axes).reshape(2, 4)
-    shown = [[int(axes.images[0].get_array()[0, 0]) for axes in row] for row in grid]
+    shown = [[round(255 * axes.images[0].get_array()[0, 0]) for axes in row] for row in grid]
     assert shown == [[0, 1, 2, 3], [4, 3, 2, 1]]
     colors = [[frames(axes) for axes in row[1:]] for row in grid]
     assert colors == [[RED, GREEN, RED], [RED, GREEN, RED]]
@@ -36,6 +36,17 @@ def test_neighbors_of_random_queries_in_colour():
     np.testing.assert_array_equal(
         picture.axes[0].images[0].get_array(), again.axes[0].images[0].get_array()
     )
+
+
+def test_floats_up_to_255_are_drawn_like_bytes():
+    images = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3)).astype("uint8")
+    drawn = [
+        visualization.plot_neighbors(x, images.reshape(9, -1), np.arange(9), neighbors=3)
+        for x in (images, images.astype("float32"), images / 255)
+    ]
+    pixels = [[axes.images[0].get_array() for axes in figure.axes] for figure in drawn]
+    np.testing.assert_allclose(pixels[1], pixels[0], rtol=1e-6)
+    np.testing.assert_allclose(pixels[2], pixels[0], rtol=1e-6)
 
 
 def test_neighbors_need_equally_many_of_each():

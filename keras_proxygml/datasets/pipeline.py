@@ -15,10 +15,11 @@ def bgr_means(images):
     """Reorders RGB to BGR and subtracts 104, 117, 128: what the official BN-Inception is fed with.
 
     Args:
-        images: RGB, 0 to 255. `[B, height, width, 3]`, an array or a tensor.
+        images: RGB, 0 to 255. `[B, height, width, 3]`, an array, a tensor of TensorFlow, or the
+            symbolic input of a Keras model that is to contain this.
 
     Returns:
-        BGR about zero, a TensorFlow tensor. `[B, height, width, 3]`, float32.
+        BGR about zero, `[B, height, width, 3]`, float32: a tensor of TensorFlow, or symbolic.
 
     Raises:
         ImportError: If TensorFlow is missing.
@@ -27,9 +28,11 @@ def bgr_means(images):
         https://github.com/YuehuaZhu/ProxyGML, `train.py`.
     """
     tf = _tensorflow()
+    means = np.array([104, 117, 128], "float32")
+    if not isinstance(images, np.ndarray) and not tf.is_tensor(images):
+        return images[..., ::-1] - means
     # As a convolution, since TensorFlow reverses and broadcasts over a short axis slowly.
     reverse = np.eye(3, dtype="float32")[None, None, ::-1]
-    means = np.array([104, 117, 128], "float32")
     return tf.nn.bias_add(tf.nn.conv2d(tf.cast(images, "float32"), reverse, 1, "VALID"), -means)
 
 

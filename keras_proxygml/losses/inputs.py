@@ -4,6 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_proxygml.graph import widen
+from keras_proxygml.tensorflow_graph import raise_unless
 
 
 def check_similarities(similarities):
@@ -56,7 +57,8 @@ def check_integers(labels):
 def check_range(labels, num_classes):
     """Raises if a label is no class, where the labels' values can be read.
 
-    Inside a compiled graph they can't: there the loss itself is NaN, or the platform raises.
+    Inside a compiled graph they can't: there the loss itself is NaN, except that TensorFlow's
+    graph raises as it runs where XLA does not compile it.
 
     Args:
         labels: Class of each sample. `[B]` or `[B, 1]`, integers.
@@ -65,18 +67,23 @@ def check_range(labels, num_classes):
     Raises:
         ValueError: If a label is below 0 or not below `num_classes`.
     """
-    out_of_range = ops.logical_or(labels < 0, labels >= num_classes)
+    is_wrong = ops.logical_or(labels < 0, labels >= num_classes)
+    allowed = (
+        f"allowed are 0 to {num_classes - 1}. Renumber the labels from 0, or give the proxy layer "
+        f"as many num_classes as there are."
+    )
     try:
-        none_wrong = not bool(ops.any(out_of_range))
+        none_wrong = not bool(ops.any(is_wrong))
     except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
+        first_wrong = ops.take(labels, ops.argmax(is_wrong))  # both flattened
+        message = f"A label came that is no class, {allowed} The first such label:"
+        raise_unless(ops.logical_not(ops.any(is_wrong)), message, first_wrong)
         return
     if none_wrong:
         return
-    wrong = np.asarray(ops.convert_to_numpy(labels))[ops.convert_to_numpy(out_of_range)]
+    wrong = np.asarray(ops.convert_to_numpy(labels))[ops.convert_to_numpy(is_wrong)]
     raise ValueError(
-        f"Label {wrong[0]} came ({len(wrong)} of {len(labels)} labels are out of range), allowed "
-        f"are 0 to {num_classes - 1}. Renumber the labels from 0, or give the proxy layer as many "
-        f"num_classes as there are."
+        f"Label {wrong[0]} came ({len(wrong)} of {len(labels)} labels are out of range), {allowed}"
     )
 
 

@@ -3,16 +3,12 @@
 import math
 
 import keras
-from keras import ops
 
-from keras_proxygml.graph import (
-    knn_subgraph,
-    masked_softmax_loss,
-    nearest_proxies,
-    reverse_label_propagation,
-)
+from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, reverse_label_propagation
+from keras_proxygml.losses.arguments import check_positive
 from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
+from keras_proxygml.tensorflow_graph import by_xla
 
 
 def proxy_gml(labels, similarities, k, scale=1.0):
@@ -36,23 +32,14 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
     labels, similarities = checked(labels, similarities)
-    _, num_classes, num_proxies = similarities.shape
-    # On JAX proxies may be sharded by class, and places would gather them on every device.
-    if num_proxies == 1 and k < num_classes and keras.backend.backend() != "jax":
-        return _of_one_proxy_per_class(labels, similarities, k, scale)
+    return _on_subgraph(labels, similarities, k, scale)
+
+
+@by_xla
+def _on_subgraph(labels, similarities, k, scale):
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)
     return masked_softmax_loss(scale * scores, reached, labels)
-
-
-def _of_one_proxy_per_class(labels, similarities, k, scale):
-    """The same where a class's score is its one similarity: a softmax over the k kept alone."""
-    places = nearest_proxies(similarities, labels, k)  # [B, k]
-    kept = ops.take_along_axis(similarities[..., 0], places, axis=1)  # [B, k]
-    is_own = ops.equal(places, labels[:, None])
-    # A label that is no class is at no place. It stays as it is, and is out of range here too.
-    place_of_own = ops.where(ops.any(is_own, axis=1), ops.argmax(is_own, axis=1), labels)
-    return masked_softmax_loss(scale * kept, ops.ones_like(kept, dtype="bool"), place_of_own)
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
@@ -112,8 +99,7 @@ class ProxyGMLLoss(ProxyLoss):
                 f"ratio={ratio!r} is not allowed. It is the share of all proxies that a sample "
                 f"keeps: give a number above 0 and up to 1, such as the paper's 0.05."
             )
-        if not 0 < scale < math.inf:
-            raise ValueError(f"scale={scale!r} is not allowed. Give a number above 0.")
+        check_positive("scale", scale, usual=1)
         self.ratio = ratio
         self.scale = scale
 

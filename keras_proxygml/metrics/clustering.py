@@ -6,7 +6,7 @@ from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_s
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 from keras_proxygml.metrics.inputs import check_set
-from keras_proxygml.metrics.ranking import unit_vectors
+from keras_proxygml.metrics.vectors import unit_vectors
 
 _ITERATIONS = 20  # as the official code has for Stanford Online Products
 

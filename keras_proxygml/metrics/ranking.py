@@ -10,7 +10,6 @@ from keras_proxygml.metrics.progress import Progress
 from keras_proxygml.metrics.threads import in_threads
 from keras_proxygml.metrics.tiles import Tiles
 from keras_proxygml.metrics.vectors import UnitVectors
-from keras_proxygml.metrics.vectors import unit_vectors as unit_vectors  # for clustering.py
 
 
 def rank_matches(queries, items, counts, *, memory_budget, progress=False):

@@ -52,9 +52,8 @@ class QueryResults:
             The classes of the queries, rising, `[C]`; and name → `[C]`, NaN where all queries of a
             class are left out.
         """
-        classes, _ = np.unique(self.labels, return_inverse=True)
-        return classes, {
-            name: np.divide(sums, counts, out=np.full(len(classes), np.nan), where=counts > 0)
+        return np.unique(self.labels), {
+            name: np.divide(sums, counts, out=np.full(len(sums), np.nan), where=counts > 0)
             for name, (sums, counts) in self.class_sums(k).items()
         }
 

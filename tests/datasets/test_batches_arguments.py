@@ -16,6 +16,8 @@ def test_bgr_means():
     images = np.random.default_rng(0).integers(0, 256, (2, 5, 4, 3)).astype("uint8")
     expected = images[..., ::-1].astype("float32") - np.array([104, 117, 128], "float32")
     np.testing.assert_array_equal(bgr_means(images), expected)
+    inputs = keras.Input((5, 4, 3))
+    np.testing.assert_array_equal(keras.Model(inputs, bgr_means(inputs))(images), expected)
 
 
 @pytest.mark.parametrize("make", [training_batches, evaluation_batches])
