@@ -7,9 +7,9 @@
     python examples/train_cars.py --demo            # a miniature made on the spot, in minutes
 
 A run that was cut off goes on with its last whole epoch when it is started again with the same
---output. What it leaves there: `log.csv`, `tensorboard/`, `results.json`, and the embedder as
-`embedder.keras` and `saved_model/`, from RGB images of 0 to 255 to vectors. The test half is looked at after each epoch, as in the paper, but chooses nothing:
-the weights of the last epoch count.
+--output. What it leaves there: `log.csv`, `tensorboard/`, `results.json`, and the embedder, from
+RGB images of 0 to 255 to vectors, as `embedder.keras` and `saved_model/`. The test half is looked
+at after each epoch, as in the paper, but chooses nothing: the weights of the last epoch count.
 """
 
 import contextlib
