@@ -7,7 +7,7 @@ Each contender runs in a process of its own, one after the other, round after ro
 the median of its steps after the first. Added memory is what its weights, gradients and temporary
 tensors need at the peak of a step, above a process that holds the data and has run a small case.
 Writes `results/head_speed.json`, and the table between the markers in `README.md`.
-`pip install torch pytorch-metric-learning` adds those contenders; without, they are skipped.
+`pip install torch pytorch-metric-learning jax` adds those contenders; without, they are skipped.
 """
 
 import argparse
@@ -33,11 +33,12 @@ CASES = {
     "1M": Case(1_000_000, 1, 128),
 }
 BATCHES = (32, 128)
-PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "torch", "pytorch-metric-learning")
+PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "jax", "torch", "pytorch-metric-learning")
 KERAS = ("ours", "ours_xla", "normalized_softmax", "normalized_softmax_xla")
 KERAS += ("bare_products", "bare_products_xla")
+KERAS += ("ours_jax", "normalized_softmax_jax", "bare_products_jax")
 PYTORCH = ("pytorch_soft_triple", "pytorch_proxy_anchor")
-LITERAL = ("literal", "literal_xla", "pytorch_literal")
+LITERAL = ("literal", "literal_xla", "literal_jax", "pytorch_literal")
 # One-hot labels of [C·N, C] do not fit into memory beyond.
 CONTENDERS = {
     name: KERAS + PYTORCH + (LITERAL if case.num_classes < 20_000 else ())
@@ -49,7 +50,14 @@ SMALL = Case(60, 2, 8)
 def contender_of(name):
     """A contender by its name; those in PyTorch import it."""
     module = "pytorch_heads" if name.startswith("pytorch") else "head_contenders"
-    return getattr(__import__(module), name)
+    return getattr(__import__(module), name.removesuffix("_jax"))
+
+
+def backend_of(name):
+    """The backend that Keras has for a contender; PyTorch's own need none but get theirs."""
+    return (
+        "torch" if name.startswith("pytorch") else "jax" if name.endswith("_jax") else "tensorflow"
+    )
 
 
 def run_one(name, case, batch):
@@ -68,7 +76,7 @@ def run_one(name, case, batch):
 
 def missing(name):
     """The package a contender lacks here, if any."""
-    packages = ("torch", "pytorch_metric_learning") if name.startswith("pytorch") else ()
+    packages = [backend_of(name)] + ["pytorch_metric_learning"] * name.startswith("pytorch")
     return next((x for x in packages if importlib.util.find_spec(x) is None), None)
 
 
@@ -77,7 +85,7 @@ def measure(case, batch, name):
     command = [sys.executable, __file__, "--one", name, "--cases", case, "--batches", str(batch)]
     environment = {
         **os.environ,
-        "KERAS_BACKEND": "torch" if name.startswith("pytorch") else "tensorflow",
+        "KERAS_BACKEND": backend_of(name),
         "PYTHONPATH": str(HERE.parent),
         "TF_CPP_MIN_LOG_LEVEL": "3",
     }
@@ -132,7 +140,8 @@ def table(result):
             cells = [name.replace("_", " ")]
             for batch in batches:
                 milliseconds, added = medians(of_case[batch][name])
-                bare = "bare_products_xla" if name.endswith("xla") else "bare_products"
+                ending = next((x for x in ("_xla", "_jax") if name.endswith(x)), "")
+                bare = f"bare_products{ending}"
                 ratio = milliseconds / medians(of_case[batch][bare])[0]
                 cells += [f"{milliseconds:.1f}", f"{ratio:.2f}", f"{added:.0f}"]
             lines.append(f"| {' | '.join(cells)} |")
