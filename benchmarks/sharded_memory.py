@@ -13,7 +13,6 @@ device, beside the formulas of `docs/scaling.md`.
 """
 
 import argparse
-import math
 import os
 import re
 from typing import NamedTuple
@@ -122,7 +121,7 @@ def formulas(layout, sizes):
     if layout == "copied":
         return {"held": 3 * w, "on top": max(3 * s + w, 2 * w), "traffic": w + 4 * size**2}
     w /= DEVICES
-    traffic = 8 * batch * size + 4 * batch * (37 + math.log2(total)) + 4 * size**2
+    traffic = 8 * batch * size + 4 * batch * (8 + 1) + 4 * size**2
     return {"held": 3 * w, "on top": max(3 * s + w, 2 * s + 2 * w), "traffic": traffic}
 
 

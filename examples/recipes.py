@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 # The official code's settings for Cars196 and CUB-200-2011: run.sh, or the default in train.py.
+# What differs: a frozen batch norm keeps its scale and offset too, where the official code goes on
+# training them; the embedding's bias starts at 0; and no epoch freezes the backbone (see warm_up).
 PAPER = {
     "backbone": "bn_inception",  # net/bninception.py, with its ImageNet weights
     "embedding_size": 512,  # run.sh: --dim 512

@@ -21,8 +21,7 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
-import numpy as np
-from PIL import Image
+from miniature import make_miniature
 from recipes import parse
 
 from keras_proxygml import (
@@ -49,21 +48,6 @@ HOW_TO = """No --data-dir was given, and nothing is downloaded by itself. Choose
       --recipe fine-tune --backbone EfficientNetV2B0 --weights imagenet
   --dataset cars196 --data-dir FOLDER       the paper's, unpacked: also cub200 and
                                             stanford_online_products"""
-
-
-def make_miniature(folder, classes=160, size=64):
-    """Writes coloured characters on noisy grounds as JPEGs, in a folder for each class."""
-    rng = np.random.default_rng(0)
-    for half, (images, labels) in zip(("train", "test"), datasets.glyphs(), strict=True):
-        for index in np.flatnonzero(labels < classes // 2):
-            ink, paper = rng.uniform(0, 120, 3), rng.uniform(140, 255, 3)
-            mask = np.asarray(Image.fromarray(images[index, ..., 0]).resize((size, size)))
-            share = mask[..., None] / 255
-            photo = share * ink + (1 - share) * paper + rng.normal(0, 20, (size, size, 3))
-            path = folder / half / f"{half} {labels[index]}" / f"{index}.jpg"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(photo.clip(0, 255).astype("uint8")).save(path, quality=90)
-    return folder
 
 
 def make_backbone(args):
@@ -99,7 +83,13 @@ def small_backbone(shape):
 def make_model(args, backbone, num_classes):
     """From images over embeddings to similarities with the proxies."""
     images = keras.Input((args.image_size, args.image_size, 3))
-    embeddings = keras.layers.Dense(args.embedding_size, name="embedding")(backbone(images))
+    # The official code's layer starts as PyTorch's do, half as wide as Keras's.
+    as_pytorch = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
+    initializer = as_pytorch if args.recipe.startswith("paper") else "glorot_uniform"
+    embedding = keras.layers.Dense(
+        args.embedding_size, kernel_initializer=initializer, name="embedding"
+    )
+    embeddings = embedding(backbone(images))
     proxies = ProxyGML(
         num_classes, args.num_proxies, proxies_regularizer=ProxySeparation(args.separation)
     )

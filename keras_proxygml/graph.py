@@ -134,7 +134,8 @@ def knn_subgraph(similarities, labels, k):
         k: How many proxies each sample keeps. Must exceed N.
 
     Returns:
-        Whether a proxy belongs to the sample's subgraph. `[B, C, N]`, bool, k true a row.
+        Whether a proxy belongs to the sample's subgraph. `[B, C, N]`, bool, k true a row (fewer
+        where NaN leaves fewer: it is never chosen).
 
     Raises:
         ValueError: If k does not exceed N, or is larger than C·N.
@@ -199,13 +200,13 @@ def masked_softmax_loss(scores, reached, labels):
         labels: Class of each sample. `[B]`, integers in `[0, C)`.
 
     Returns:
-        Loss of each sample. `[B]`, in the dtype of `scores`. A label outside `[0, C)` gives NaN
-        where the platform does not raise by itself (TensorFlow on a CPU and PyTorch do).
+        Loss of each sample. `[B]`, in the dtype of `scores`; NaN for a label outside `[0, C)`.
 
     Reference:
         Zhu et al., 2020, section 3.3, "masked softmax".
     """
     logits = ops.where(reached, scores, _UNREACHED)
-    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     in_range = ops.logical_and(labels >= 0, labels < scores.shape[-1])
+    labels = ops.where(in_range, labels, 0)
+    losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
     return ops.where(in_range, losses, np.nan)

@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
-# From then on limits are halved, which ends after as many passes as a number has bits. Guessing
-# takes 10 to 20 passes for similarities; equal numbers never end it.
-_LAST_GUESS = 24
+# How many limits are guessed, of which similarities mostly need 10 to 20, before they are halved:
+# where the k-th number and the next are equal, guessing alone would not end.
+_GUESSES = 24
 
 
 def greatest(numbers, k):
@@ -24,7 +24,7 @@ def greatest(numbers, k):
         k: How many, up to M.
 
     Returns:
-        `[B, M]`, bool, k true a row.
+        `[B, M]`, bool, k true a row. NaN is never marked: where too few others are left, fewer.
     """
     low, high = _limits(numbers, k)
     above = numbers >= high
@@ -44,7 +44,7 @@ def _limits(numbers, k):
     # If the numbers were normal: where the limit would be, and the distance of neighbours there.
     quantile = normal.inv_cdf(1 - k / (total + 1))
     spacing = deviation / (total * normal.pdf(quantile))
-    first_guess = ops.mean(finite, axis=1, keepdims=True) + quantile * deviation
+    guess = _to_integers(ops.mean(finite, axis=1, keepdims=True) + quantile * deviation)
 
     def is_searching(step, guess, low, high, reach_low, reach_high):
         return ops.any(ops.logical_and(reach_low > k, high > low + 1))
@@ -55,25 +55,32 @@ def _limits(numbers, k):
         is_low = reach >= k
         low, reach_low = ops.where(is_low, guess, low), ops.where(is_low, reach, reach_low)
         high, reach_high = ops.where(is_low, high, guess), ops.where(is_low, reach_high, reach)
-        # Until there are two limits, leap as many neighbours as are too many, ever farther; from
-        # then on go between the limits in proportion to what reaches them, or now and then halfway.
-        leap = 2.0**step * spacing * ops.cast(reach - k, step.dtype)
-        share = ops.cast(reach_low - k, step.dtype) / ops.cast(reach_low - reach_high, step.dtype)
-        share = ops.where(step % 4 == 3, 0.5, share)
-        between = _to_floats(low) + share * (_to_floats(high) - _to_floats(low))
+        # Until both limits are met: leap as many neighbours as reach it too many, ever farther.
+        leapt = _to_floats(guess) + 2.0**step * spacing * ops.cast(reach - k, spacing.dtype)
+        between = _between(step, low, high, reach_low - k, reach_low - reach_high)
         is_bounded = ops.logical_and(low > lowest, high < highest)
-        leapt = ops.where(is_bounded, between, _to_floats(guess) + leap)
-        # The mean, without a sum that could overflow.
-        halfway = ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
-        guess = ops.where(step < _LAST_GUESS, _to_integers(leapt), halfway)
+        guess = _to_integers(ops.where(is_bounded, between, leapt))  # NaN too, and any other place
+        guess = ops.where(step < _GUESSES, guess, _halfway(low, high))
         return step + 1, guess, low, high, reach_low, reach_high
 
-    none = ops.zeros_like(first_guess, dtype="int32")
-    infinity = ops.full_like(first_guess, np.inf)
-    lowest, highest = _to_integers(-infinity), _to_integers(infinity) + 1  # none reaches that
-    start = (ops.zeros((), numbers.dtype), _to_integers(first_guess), lowest, highest)
-    end = ops.while_loop(is_searching, narrow, (*start, none + total, none))
-    return _to_floats(end[2]), _to_floats(end[3])
+    none = ops.zeros_like(guess, dtype="int32")
+    highest = _to_integers(ops.full_like(spacing, np.inf)) + 1  # nothing reaches it
+    lowest = 1 - highest  # and all but NaN this
+    start = (ops.zeros((), spacing.dtype), guess, lowest, highest, none + total, none)
+    _, _, low, high, _, _ = ops.while_loop(is_searching, narrow, start)
+    return _to_floats(low), _to_floats(high)
+
+
+def _between(step, low, high, missing, reaching):
+    """A float between two limits, as `missing` of the `reaching` numbers between them lie below."""
+    share = ops.cast(missing, step.dtype) / ops.cast(reaching, step.dtype)
+    share = ops.where(step % 4 == 3, 0.5, share)  # lest one of the limits creeps
+    return _to_floats(low) + share * (_to_floats(high) - _to_floats(low))
+
+
+def _halfway(low, high):
+    """The mean of integers, without a sum that could overflow."""
+    return ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
 
 
 def _first(marks, number):
@@ -95,21 +102,29 @@ def _first(marks, number):
 
 
 def _to_integers(floats):
-    """Integers in the order of floats, one for each."""
-    bits = 64 if keras.backend.standardize_dtype(floats.dtype) == "float64" else 32
-    return _reordered(ops.view(floats, f"int{bits}"))
+    """Integers in the order of floats, one for each.
+
+    Floats too small to be normal, which some of TensorFlow's threads take for 0, are 0 here.
+    """
+    _, integer, skipped = _kind(floats)
+    bits = ops.view(ops.absolute(floats), integer)
+    steps = ops.where(bits > skipped, bits - skipped, ops.zeros_like(bits))
+    return ops.where(floats < 0, -steps, steps)
 
 
 def _to_floats(integers):
-    dtype = keras.backend.standardize_dtype(integers.dtype)
-    return ops.view(_reordered(integers), dtype.replace("int", "float"))
+    kind, _, skipped = _kind(integers)
+    steps = ops.absolute(integers)
+    bits = ops.where(steps > 0, steps + skipped, ops.zeros_like(steps))
+    floats = ops.view(bits, kind)
+    return ops.where(integers < 0, -floats, floats)
 
 
-def _reordered(bits):
-    """From the bits of floats to their order, and back."""
-    # The greater a negative float's bits after its sign, the smaller it is.
-    after_sign = np.iinfo(keras.backend.standardize_dtype(bits.dtype)).max
-    return ops.where(bits < 0, ops.bitwise_xor(bits, after_sign), bits)
+def _kind(numbers):
+    """The names of the float and the integer of its length, and the bits below the first normal."""
+    bits = 64 if "64" in keras.backend.standardize_dtype(numbers.dtype) else 32
+    smallest = np.finfo(f"float{bits}").smallest_normal
+    return f"float{bits}", f"int{bits}", smallest.view(f"int{bits}") - 1
 
 
 def _count(marks):

@@ -12,8 +12,8 @@ def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0
     """Draws queries, each with its nearest neighbours framed green (its class) or red (not).
 
     Args:
-        images: `[M, height, width, channels]`, from 0 to 1 or, if any of an image is above 1,
-            from 0 to 255; one channel is grey, three are RGB.
+        images: `[M, height, width, channels]`, uint8, or floats from 0 to 1 or from 0 to 255 (if
+            any that is drawn is above 2); one channel is grey, three are RGB.
         embeddings: Vectors of the images, compared by cosine. `[M, D]`.
         labels: Class of each image. `[M]`, integers.
         queries: How many random images to query, or their indices.
@@ -36,14 +36,18 @@ def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0
         )
     if np.ndim(queries) == 0:
         queries = np.random.default_rng(seed).choice(len(images), queries, replace=False)
+    queries = np.arange(len(images))[np.asarray(queries)]
     found, _ = nearest(embeddings[queries], neighbors + 1, gallery=embeddings)
     figure = Figure(figsize=(neighbors + 1.4, len(queries) + 0.3), layout="constrained")
     grid = figure.subplots(len(queries), neighbors + 1, squeeze=False)
+    drawn = np.asarray([images[place] for place in [*queries, *found.ravel()]])
+    brightest = 255 if drawn.dtype == np.uint8 or drawn.max() > 2 else 1
     for row, query, places in zip(grid, queries, found, strict=True):
         others = places[places != query][:neighbors]
-        _draw(row[0], images[query], "black")
+        _draw(row[0], images[query] / brightest, "black")
         for axes, place in zip(row[1:], others, strict=True):
-            _draw(axes, images[place], RIGHT if labels[place] == labels[query] else WRONG)
+            color = RIGHT if labels[place] == labels[query] else WRONG
+            _draw(axes, images[place] / brightest, color)
     grid[0, 0].set_title("query", fontsize=9)
     grid[0, 1].set_title("nearest →", fontsize=9)
     return figure
@@ -95,8 +99,6 @@ def plot_history(
 
 def _draw(axes, image, color):
     image = np.asarray(image)
-    if image.dtype == np.uint8 or image.max() > 1:
-        image = image / 255
     if image.shape[-1] == 1:
         image = image[..., 0]
     axes.imshow(image.clip(0, 1), cmap="gray", vmin=0, vmax=1)  # RGB needs no map

@@ -54,6 +54,18 @@ def test_lean_proxies_on_replicas_equal_one_device():
         np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
+def test_a_replica_without_samples_adds_nothing():
+    """Of a last batch of one sample, a second replica gets none."""
+
+    def prepare(model):
+        model.compile(ProxyAdam(0.01), ProxyGMLLoss(ratio=0.5, scale=2))
+        return model
+
+    weights, losses = trained(2, 48 + 1, prepare)
+    assert np.isfinite(losses).all()
+    assert all(np.isfinite(w).all() for w in weights)
+
+
 def test_an_uneven_last_batch_is_what_keras_makes_of_it():
     """With all proxies kept, ours is Keras's cross-entropy of the class sums: so on replicas."""
 

@@ -1,6 +1,8 @@
 """Proxies sharded by class over devices give the weights of one device."""
 
 import multiprocessing
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -87,6 +89,23 @@ def test_proxies_and_moments_are_sharded(runs, mesh, share):
 def test_lean_proxies_are_sharded_with_their_velocity(runs):
     shapes = {path.rpartition("proxies")[2]: parts for path, (_, parts) in runs["lean"][1].items()}
     assert shapes["_velocity"] == [(CLASSES // 8, 2, 1)] * 8
+
+
+def _run_the_documents_code():
+    text = (Path(__file__).parent.parent / "docs" / "scaling.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    namespace = {}
+    exec(compile(block, "docs/scaling.md", "exec"), namespace)
+    value = namespace["model"].layers[-1].proxies.value
+    return [part.data.shape for part in value.addressable_shards]
+
+
+@on_jax
+def test_code_of_the_document():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            assert pool.apply(_run_the_documents_code) == [(10_000, 1, 128)] * 8
 
 
 @on_jax

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import keras_proxygml
-from keras_proxygml import datasets
+from keras_proxygml import datasets, metrics
 
 ROOT = Path(__file__).parent.parent
 MODULES = [
@@ -45,7 +45,15 @@ def public_objects():
 
 OBJECTS = dict(public_objects())
 # Documented once, in the base class.
-INHERITED = {"per_sample", "build", "call", "update_step", "get_config", "compute_output_shape"}
+INHERITED = {
+    "per_sample",
+    "penalty",
+    "build",
+    "call",
+    "update_step",
+    "get_config",
+    "compute_output_shape",
+}
 INHERITED |= {"on_train_begin", "on_epoch_end", "add_variable_from_reference"}
 
 
@@ -85,20 +93,38 @@ def few(half, classes):
     return images[labels < classes], labels[labels < classes]
 
 
-def test_readme_code(tmp_path, monkeypatch, capsys):
+RUN = {"README.md", "docs/metrics.md", "docs/migration.md"}
+RUN_ELSEWHERE = {"docs/scaling.md"}  # by test_distribution_jax.py
+
+
+def test_all_code_of_documents_is_run():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
+    with_code = {str(d.relative_to(ROOT)) for d in documents if "```python" in d.read_text()}
+    assert with_code == RUN | RUN_ELSEWHERE
+
+
+@pytest.mark.parametrize("document", sorted(RUN))
+def test_code_of_documents(tmp_path, monkeypatch, capsys, document):
     train, test = datasets.glyphs()
-    # The README's own classes, but fewer drawings: the code runs as it stands.
-    sample = train[0][::12], train[1][::12]
+    # The documents' own classes, but fewer drawings: the code runs as it stands.
+    sample = few(train, 96) if "migration" in document else (train[0][::12], train[1][::12])
     monkeypatch.setattr(datasets, "glyphs", lambda: (sample, few(test, 40)))
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)
     assert blocks
     namespace = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
-    assert "val_recall@1" in capsys.readouterr().out
-    loaded = keras.models.load_model(tmp_path / "embedder.keras")
-    assert loaded.predict(test[0][:3], verbose=0).shape == (3, 64)
+        exec(compile(block, document, "exec"), namespace)
+    printed = capsys.readouterr().out
+    if document == "docs/metrics.md":
+        assert "index_recall@1" in printed
+        return
+    assert "val_recall@1" in printed
+    if document == "README.md":
+        assert keras.models.load_model("embedder.keras").output_shape == (None, 64)
+        # faiss finds what we find: itself, then the same others.
+        exact = metrics.nearest(namespace["vectors"][:5], 10, gallery=namespace["vectors"])[1]
+        np.testing.assert_allclose(namespace["similarities"], exact, atol=1e-5)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

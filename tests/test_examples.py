@@ -56,7 +56,7 @@ def test_the_papers_rate_falls_to_a_tenth_from_epochs_20_and_40_on(monkeypatch, 
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["bn_inception", "MobileNetV2"])
+@pytest.mark.parametrize("name", ["bn_inception", "MobileNetV2", "ResNet50"])
 def test_the_saved_embedder_contains_its_preprocessing(monkeypatch, tmp_path, name):
     monkeypatch.syspath_prepend(ROOT / "examples")
     monkeypatch.setattr(sys, "argv", ["train_cars.py", "--backbone", name, "--image-size", "64"])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
+from keras_proxygml import selection
 from keras_proxygml.selection import greatest
 
 NUMBERS = st.sampled_from([-np.inf, -1.0, -0.5, -1e-30, 0.0, 1e-30, 0.25, 0.5, 1.0, np.inf])
@@ -41,6 +42,25 @@ def test_rows_of_any_shape(dtype, k):
     np.put_along_axis(expected, np.argsort(-rows, axis=1, kind="stable")[:, :k], True, axis=1)
     selected = greatest(ops.convert_to_tensor(rows), k)
     np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
+
+
+def _while_loop(condition, body, values):
+    while bool(condition(*values)):
+        values = body(*values)
+    return values
+
+
+def test_similarities_take_few_passes(monkeypatch):
+    count, counted = selection._count, []
+    monkeypatch.setattr(selection, "_count", lambda marks: counted.append(0) or count(marks))
+    monkeypatch.setattr(ops, "while_loop", _while_loop)  # in Python, so that each pass counts
+    rng = np.random.default_rng(0)
+    samples, proxies = rng.standard_normal((16, 32)), rng.standard_normal((5000, 32))
+    similarities = samples @ proxies.T / np.linalg.norm(samples, axis=1)[:, None]
+    similarities = (similarities / np.linalg.norm(proxies, axis=1)).astype("float32")
+    selected = greatest(ops.convert_to_tensor(similarities), 250)
+    assert (ops.convert_to_numpy(selected).sum(axis=1) == 250).all()
+    assert len(counted) < 20
 
 
 def test_not_a_number_ends_the_search():

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_proxygml import ProxyGMLLoss
+from keras_proxygml.losses.inputs import check_range
 from keras_proxygml.tensorflow_graph import by_xla
 
 pytestmark = pytest.mark.tensorflow
@@ -35,17 +36,28 @@ def test_eager_calls_stay_eager():
     assert float(seen[0]) == 1.0  # a tensor that has a value
 
 
-def test_batches_of_different_size_in_one_graph():
+@pytest.mark.parametrize(("dtype", "batches"), [("float32", (8, 8, 3, 0)), ("float64", (8,))])
+def test_values_and_gradients_are_the_eager_ones(dtype, batches):
     import tensorflow as tf
 
-    loss = ProxyGMLLoss(0.5, reduction=None)
-    compiled = tf.function(loss, reduce_retracing=True)
+    # A NumPy number, as a search over numpy.geomspace gives it, stays a constant.
+    loss = ProxyGMLLoss(0.5, scale=np.float64(2), reduction=None, dtype=dtype)
+
+    def with_gradient(labels, similarities):
+        with tf.GradientTape() as tape:
+            tape.watch(similarities)
+            values = loss(labels, similarities)
+        return values, tape.gradient(values, similarities)
+
+    in_graph = tf.function(with_gradient, reduce_retracing=True)
     rng = np.random.default_rng(0)
-    for batch in (8, 8, 3):
-        similarities = rng.uniform(-1, 1, (batch, 6, 2)).astype("float32")
-        labels = rng.integers(0, 6, batch).astype("int32")
-        np.testing.assert_allclose(
-            compiled(tf.constant(labels), tf.constant(similarities)),
-            loss(labels, similarities),
-            rtol=1e-6,
-        )
+    for batch in batches:
+        similarities = tf.constant(rng.uniform(-1, 1, (batch, 6, 2)), dtype)
+        labels = tf.constant(rng.integers(0, 6, batch), "int32")
+        expected = with_gradient(labels, similarities)
+        for ours, eager in zip(in_graph(labels, similarities), expected, strict=True):
+            np.testing.assert_allclose(ours, eager, rtol=1e-6, atol=1e-7)
+
+
+def test_keras_symbolic_labels_pass():
+    check_range(keras.Input((), dtype="int32"), 6)  # raises nothing: there is no value yet

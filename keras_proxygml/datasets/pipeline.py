@@ -27,13 +27,14 @@ def bgr_means(images):
     Reference:
         https://github.com/YuehuaZhu/ProxyGML, `train.py`.
     """
-    tf = _tensorflow()
     means = np.array([104, 117, 128], "float32")
-    if not isinstance(images, np.ndarray) and not tf.is_tensor(images):
-        return images[..., ::-1] - means
+    reverse = np.eye(3, dtype="float32")[::-1].copy()
+    if hasattr(images, "_keras_history"):  # symbolic: no TensorFlow, whatever Keras runs on
+        return images @ reverse - means
+    tf = _tensorflow()
     # As a convolution, since TensorFlow reverses and broadcasts over a short axis slowly.
-    reverse = np.eye(3, dtype="float32")[None, None, ::-1]
-    return tf.nn.bias_add(tf.nn.conv2d(tf.cast(images, "float32"), reverse, 1, "VALID"), -means)
+    images = tf.cast(images, "float32")
+    return tf.nn.bias_add(tf.nn.conv2d(images, reverse[None, None], 1, "VALID"), -means)
 
 
 def training_batches(

@@ -75,9 +75,10 @@ def check_range(labels, num_classes):
     try:
         none_wrong = not bool(ops.any(is_wrong))
     except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
-        first_wrong = ops.take(labels, ops.argmax(is_wrong))  # both flattened
-        message = f"A label came that is no class, {allowed} The first such label:"
-        raise_unless(ops.logical_not(ops.any(is_wrong)), message, first_wrong)
+        # A batch may be empty: a replica's share of the last one.
+        ends = ops.stack([ops.min(labels, initial=0), ops.max(labels, initial=0)])
+        message = f"Labels came that are no classes, {allowed} The smallest and the largest:"
+        raise_unless(ops.logical_not(ops.any(is_wrong)), message, ends)
         return
     if none_wrong:
         return

@@ -21,8 +21,9 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         scale: Factor of the class scores before the softmax.
 
     Returns:
-        Loss of each sample. `[B]`, float32, or float64 where `similarities` are. NaN for a label
-        outside `[0, C)` where its value can't be read beforehand (inside a compiled graph).
+        Loss of each sample. `[B]`, float32, or float64 where `similarities` are. In a graph, where
+        a label's value can't be read beforehand, one outside `[0, C)` gives NaN, or an error as the
+        graph runs where that is TensorFlow's and not compiled by XLA.
 
     Raises:
         ValueError: If k is out of its range, labels are not integers in `[0, C)`, or similarities
@@ -32,14 +33,14 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
     labels, similarities = checked(labels, similarities)
-    return _on_subgraph(labels, similarities, k, scale)
 
+    @by_xla
+    def on_subgraph(labels, similarities):
+        subgraph = knn_subgraph(similarities, labels, k)
+        scores, reached = reverse_label_propagation(similarities, subgraph)
+        return masked_softmax_loss(scale * scores, reached, labels)
 
-@by_xla
-def _on_subgraph(labels, similarities, k, scale):
-    subgraph = knn_subgraph(similarities, labels, k)
-    scores, reached = reverse_label_propagation(similarities, subgraph)
-    return masked_softmax_loss(scale * scores, reached, labels)
+    return on_subgraph(labels, similarities)
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")

@@ -27,9 +27,10 @@ def approximate_retrieval_metrics(
 ):
     """Retrieval metrics of a gallery too large for exact search, and how far to trust them.
 
-    A faiss index finds the nearest items; those are ranked by exact similarity, ties against. An
-    item it misses is a match lost or a rival less, so that a metric may come out too low or too
-    high: `index_recall@K` says how much is missed. Queries, gallery and index are kept in memory.
+    A faiss index finds the nearest items; those are ranked by exact similarity, ties against as
+    far as the index lists them. An item it misses is a match lost or a rival less, so that a metric
+    may come out too low or too high: `index_recall@K` says how much is missed. Queries, gallery and
+    index are kept in memory.
 
     Args:
         embeddings, labels: As in `retrieval_metrics`.
