@@ -28,7 +28,7 @@ NAME, TITLE = "step_profile", "Parts of a training step"
 
 
 def quickstart(batch=128):
-    """the quickstart: a small CNN, 994 × 4 proxies, D 128, batch 128"""
+    """the quickstart: a small CNN, 994 × 2 proxies, D 128, batch 128"""
     import numpy as np
     from quickstart import build_model
 
@@ -36,7 +36,7 @@ def quickstart(batch=128):
 
     images, labels = datasets.glyphs()[0]
     model = build_model(len(np.unique(labels)))
-    return model, ProxyGMLLoss(ratio=0.05), images[: 8 * batch], labels[: 8 * batch], batch
+    return model, ProxyGMLLoss(ratio=0.5, scale=5), images[: 8 * batch], labels[: 8 * batch], batch
 
 
 def bn_inception(batch=32):

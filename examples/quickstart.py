@@ -39,8 +39,8 @@ def build_model(num_classes):
         x = keras.layers.Activation("relu")(x)
         x = keras.layers.MaxPooling2D()(x)
     embeddings = keras.layers.Dense(128)(keras.layers.Flatten()(x))
-    # Four proxies stand for each character: its drawings may lie in more than one place.
-    similarities = ProxyGML(num_classes, num_proxies=4)(embeddings)
+    # Two proxies stand for each character: its drawings may lie in more than one place.
+    similarities = ProxyGML(num_classes, num_proxies=2)(embeddings)
     return keras.Model(images, similarities, name="glyphs")
 
 
@@ -64,8 +64,8 @@ def main():
     model.compile(
         # The proxies are new and few of them are met in a batch: they learn ten times as fast.
         optimizer=ProxyAdam(1e-3, proxy_multiplier=10),
-        # Each drawing is compared with the nearest 5 % of all proxies, and with all of its own.
-        loss=ProxyGMLLoss(ratio=0.05),
+        # Each drawing is compared with the nearest half of all proxies, and with both of its own.
+        loss=ProxyGMLLoss(ratio=0.5, scale=5),
     )
 
     # 3. Training. After each epoch the unseen characters are retrieved; baseline=True does so once
