@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import ops
 
-# How many limits are guessed, of which similarities mostly need 10 to 20, before they are halved:
-# where the k-th number and the next are equal, guessing alone would not end.
+# How many limits are guessed, of which random similarities need fewer than 20, before they are
+# halved: where the k-th number and the next are equal, guessing alone would not end.
 _GUESSES = 24
 
 

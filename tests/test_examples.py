@@ -71,6 +71,21 @@ def test_the_saved_embedder_contains_its_preprocessing(monkeypatch, tmp_path, na
     np.testing.assert_allclose(embedder(images), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize(("recipe", "limit"), [("paper", 1 / 32), ("fine-tune", 1 / 16)])
+def test_only_the_papers_embedding_starts_as_in_pytorch(monkeypatch, recipe, limit):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    monkeypatch.setattr(sys, "argv", ["train_cars.py", "--recipe", recipe, "--image-size", "8"])
+    import recipes
+    import train_cars as example
+
+    pixels = [keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(1024)]
+    args = recipes.parse("", example.LOADERS)
+    model = example.make_model(args, keras.Sequential(pixels), num_classes=30)
+    largest = np.abs(model.get_layer("embedding").get_weights()[0]).max()
+    assert 0.99 * limit < largest <= limit
+
+
 def test_train_cars_without_data_says_how_to_get_on(tmp_path):
     done = train_cars("--output", tmp_path / "run")
     assert done.returncode == 1

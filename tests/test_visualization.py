@@ -27,6 +27,16 @@ def test_neighbors_are_sorted_framed_and_without_the_query(tmp_path):
     figure.savefig(tmp_path / "neighbors.png")
 
 
+def test_queries_may_be_any_sequence_and_count_from_the_end():
+    images = np.arange(5, dtype="uint8")[:, None, None, None] * np.ones((1, 2, 2, 1), "uint8")
+    figure = visualization.plot_neighbors(
+        images, np.eye(5), np.arange(5), queries=(0, -1), neighbors=4
+    )
+    shown = [round(255 * axes.images[0].get_array()[0, 0]) for axes in figure.axes]
+    assert (shown[0], shown[5]) == (0, 4)
+    assert sorted(shown[:5]) == sorted(shown[5:]) == [0, 1, 2, 3, 4]  # no query finds itself
+
+
 def test_neighbors_of_random_queries_in_colour():
     images = np.random.default_rng(0).random((20, 4, 4, 3))
     labels = np.arange(20) % 4

@@ -70,6 +70,9 @@ class ProxyGMLLoss(ProxyLoss):
         `tf.distribute` each replica's mean counts alike, as with every loss of Keras: where the
         last batch does not divide evenly, a sample of a smaller share weighs a little more.
 
+    On CPUs a graph of TensorFlow's has it compiled by XLA, whatever the model's `jit_compile` says;
+    to look into it, train with `run_eagerly=True`.
+
     Raises:
         ValueError: If `ratio` keeps too few or too many proxies, labels are not integers in
             `[0, C)`, or similarities are not `[B, C, N]`.
