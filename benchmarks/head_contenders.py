@@ -123,7 +123,8 @@ def ours(case, arrays, xla=False):
         )
         return criterion(labels, similarities) + sum(penalties)
 
-    return compiled(with_gradients(loss), embeddings, head.proxies, labels, xla=xla)
+    # Its value: TensorFlow would copy a Keras variable at each call, but not in `fit`.
+    return compiled(with_gradients(loss), embeddings, head.proxies.value, labels, xla=xla)
 
 
 def unit(vectors):

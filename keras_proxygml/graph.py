@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from keras_proxygml.selection import greatest
+from keras_proxygml.tensorflow_graph import by_xla
 
 # A score that weighs nothing in a softmax, yet is finite: 0 · -inf would be NaN in a gradient.
 _UNREACHED = -1e30
@@ -89,38 +90,50 @@ def similarity_graph(embeddings, proxies):
     largest = ops.stop_gradient(ops.max(ops.abs(widen(embeddings)), axis=-1, keepdims=True))
     rescaled = widen(embeddings) / ops.where(largest > 1e-30, largest, 1.0)
     samples = unit(rescaled)  # [B, D]
-    num_classes, num_proxies, size = proxies.shape
-    flat_proxies = ops.reshape(widen(proxies), (-1, size))  # [C·N, D]
     dtype = keras.backend.standardize_dtype(embeddings.dtype)
     if dtype in ("float16", "bfloat16"):
-        units = ops.cast(unit(flat_proxies), dtype)
-        cosines = ops.matmul(ops.cast(samples, dtype), ops.transpose(units))  # [B, C·N]
+        cosines = _products(ops.cast(samples, dtype), ops.cast(unit(proxies), dtype))
     else:
-        cosines = _cosines(samples, flat_proxies)
-    return ops.reshape(cosines, (-1, num_classes, num_proxies))
+        cosines = _cosines(samples, widen(proxies))
+    return ops.reshape(cosines, (-1, *proxies.shape[:2]))
+
+
+def _products(samples, proxies):
+    """Products `[B, C·N]` of samples `[B, D]` and proxies `[C, N, D]`."""
+    return ops.matmul(samples, ops.transpose(ops.reshape(proxies, (-1, proxies.shape[-1]))))
 
 
 @ops.custom_gradient
 def _cosines(samples, proxies):
-    """Cosines `[B, M]` of samples of length 1, `[B, D]`, and proxies of any length, `[M, D]`.
+    """Cosines `[B, C·N]` of samples of length 1, `[B, D]`, and proxies of any length, `[C, N, D]`.
 
     There are far more proxies than samples. So it is the products that are divided by the
     proxies' lengths, and the gradient is written out, which makes fewer tensors of the proxies'
     size than normalising the proxies first and differentiating that.
     """
-    per_length = reciprocal_length(proxies)[:, 0]  # [M]
-    products = ops.matmul(samples, ops.transpose(proxies))  # [B, M]
+    num_classes, num_proxies, size = proxies.shape
+    per_length = ops.reshape(reciprocal_length(proxies), (-1,))  # [C·N]
+    products = _products(samples, proxies)
 
     def gradient(*arguments, upstream=None):
         # PyTorch gives the arguments too, the others upstream alone.
         upstream = arguments[0] if upstream is None else upstream
         of_products = upstream * per_length
         # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
-        along = ops.sum(of_products * products, axis=0) * ops.square(per_length)  # [M]
+        along = ops.sum(of_products * products, axis=0) * ops.square(per_length)  # [C·N]
+        of_samples = ops.matmul(of_products, ops.reshape(proxies, (-1, size)))
         of_proxies = ops.matmul(ops.transpose(of_products), samples)
-        return ops.matmul(of_products, proxies), of_proxies - along[:, None] * proxies
+        # Before the difference, not after: XLA would copy the proxies' gradient once more.
+        of_proxies = ops.reshape(of_proxies, proxies.shape)
+        along = ops.reshape(along, (num_classes, num_proxies, 1))
+        return of_samples, _difference(of_proxies, along, proxies)
 
     return products * per_length, gradient
+
+
+@by_xla  # in one pass over what is as large as the proxies
+def _difference(numbers, factors, vectors):
+    return numbers - factors * vectors
 
 
 def knn_subgraph(similarities, labels, k):

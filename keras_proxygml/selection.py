@@ -26,25 +26,26 @@ def greatest(numbers, k):
     Returns:
         `[B, M]`, bool, k true a row. NaN is never marked: where too few others are left, fewer.
     """
-    low, high = _limits(numbers, k)
+    low, high, reach_low, reach_high = _limits(numbers, k)
     above = numbers >= high
     equal = ops.logical_and(numbers >= low, ops.logical_not(above))
-    return ops.logical_or(above, _first(equal, k - _count(above)))
+    return ops.logical_or(above, _first(equal, k - reach_high, reach_low - reach_high))
 
 
 def _limits(numbers, k):
-    """Two limits a row, each `[B, 1]`: k numbers or more reach the low one, fewer the high one.
+    """Two limits a row, and how many reach each: k or more the low one, fewer the high one.
 
     Either exactly k reach the low one, or no float lies between the two. In between, limits are
-    integers in the order of floats, so that none is left out.
+    integers in the order of floats, so that none is left out. All `[B, 1]`.
     """
     total, normal = numbers.shape[1], NormalDist()
     finite = ops.where(ops.isfinite(numbers), numbers, 0)
-    deviation = ops.std(finite, axis=1, keepdims=True)
+    mean, square = (ops.mean(x, axis=1, keepdims=True) for x in (finite, ops.square(finite)))
+    deviation = ops.sqrt(ops.maximum(square - ops.square(mean), 0))
     # If the numbers were normal: where the limit would be, and the distance of neighbours there.
     quantile = normal.inv_cdf(1 - k / (total + 1))
     spacing = deviation / (total * normal.pdf(quantile))
-    guess = _to_integers(ops.mean(finite, axis=1, keepdims=True) + quantile * deviation)
+    guess = _to_integers(mean + quantile * deviation)
 
     def is_searching(step, guess, low, high, reach_low, reach_high):
         return ops.any(ops.logical_and(reach_low > k, high > low + 1))
@@ -67,8 +68,8 @@ def _limits(numbers, k):
     highest = _to_integers(ops.full_like(spacing, np.inf)) + 1  # nothing reaches it
     lowest = 1 - highest  # and all but NaN this
     start = (ops.zeros((), spacing.dtype), guess, lowest, highest, none + total, none)
-    _, _, low, high, _, _ = ops.while_loop(is_searching, narrow, start)
-    return _to_floats(low), _to_floats(high)
+    _, _, low, high, *reached = ops.while_loop(is_searching, narrow, start)
+    return _to_floats(low), _to_floats(high), *reached
 
 
 def _between(step, low, high, missing, reaching):
@@ -83,8 +84,8 @@ def _halfway(low, high):
     return ops.bitwise_and(low, high) + ops.right_shift(ops.bitwise_xor(low, high), 1)
 
 
-def _first(marks, number):
-    """Keeps the first marks of each row, as many as `number` `[B, 1]` says."""
+def _first(marks, number, marked):
+    """Keeps the first `number` `[B, 1]` of the marks of each row, which are `marked` `[B, 1]`."""
     total = marks.shape[1]
     places = ops.arange(total, dtype="int32")
 
@@ -96,7 +97,7 @@ def _first(marks, number):
         fits = _count(ops.logical_and(marks, places < middle)) <= number
         return ops.where(fits, middle, low), ops.where(fits, high, middle)
 
-    low = ops.where(_count(marks) <= number, total, 0)  # most rows have no more: nothing to search
+    low = ops.where(marked <= number, total, 0)  # most rows have no more: nothing to search
     low, _ = ops.while_loop(is_searching, narrow, (low, ops.full_like(low, total + 1)))
     return ops.logical_and(marks, places < low)
 

@@ -11,11 +11,11 @@ PACKAGE = Path(__file__).parent.parent / "keras_proxygml"
 ALLOWED = {
     "selection": set(),
     "tensorflow_graph": set(),
-    "graph": {"selection"},
+    "graph": {"selection", "tensorflow_graph"},
     "metrics": set(),
     "datasets": set(),
     "distribution": set(),
-    "regularizers": {"graph"},
+    "regularizers": {"graph", "tensorflow_graph"},
     "losses": {"graph", "tensorflow_graph"},
     "optimizers": set(),
     "layers": {"graph", "regularizers"},

@@ -1,12 +1,11 @@
 """The regularizer that keeps the proxies of different classes apart."""
 
-import math
-
 import keras
 from keras import ops
 
 from keras_proxygml.graph import reciprocal_length, widen
 from keras_proxygml.regularizers.proxy_regularizer import ProxyRegularizer
+from keras_proxygml.tensorflow_graph import by_xla
 
 # How many scores are made at once: 16 MiB of float32, and as much again twice.
 _SCORES_AT_ONCE = 2**22
@@ -47,6 +46,7 @@ class ProxySeparation(ProxyRegularizer):
         return _mean_cross_entropy(widen(proxies))
 
 
+@by_xla
 @ops.custom_gradient
 def _mean_cross_entropy(proxies):
     """The mean cross-entropy of proxies `[C, N, D]` classified by the sums of each class.
@@ -55,58 +55,55 @@ def _mean_cross_entropy(proxies):
     then forgotten. With unit proxies u, the class sums s, the scores l = u · s of a proxy, and
     their softmax q, the loss of all is Σ log Σ exp l - Σ s · s, as the scores of a class's proxies
     for their own class add up to s · s. Its derivative by u is q s, and by s it is Σ q u - 2 s.
+    Along u these are q · l and u · (Σ q u - 2 s), which spares products of whole proxies.
     """
     num_classes, num_proxies, size = proxies.shape
     per_length = reciprocal_length(proxies)  # [C, N, 1]
-    units = proxies * per_length
-    sums = ops.sum(units, axis=1)  # [C, D]
+    sums = ops.matmul(ops.transpose(per_length, (0, 2, 1)), proxies)[:, 0]  # [C, D]
 
-    def classify(some):
-        """The log-sums of R proxies `[R, D]`, and what they give the gradients of u and of s."""
-        scores = ops.matmul(some, ops.transpose(sums))  # [R, C]
+    def classify(of_sums, some):
+        """Adds what R proxies, `[R, D]` and `[R, 1]`, give the gradient of s; and three results."""
+        vectors, per_length = some
+        scores = ops.matmul(vectors, ops.transpose(sums)) * per_length  # [R, C]
         log_sums = ops.logsumexp(scores, axis=-1, keepdims=True)
         shares = ops.exp(scores - log_sums)
-        of_units = ops.matmul(shares, sums)
-        return log_sums[:, 0], of_units, ops.matmul(ops.transpose(shares), some)
+        of_sums = of_sums + ops.matmul(ops.transpose(shares), vectors * per_length)
+        along = ops.sum(shares * scores, axis=-1, keepdims=True)
+        return of_sums, (log_sums, along, ops.matmul(shares, sums))
 
-    log_sums, of_units, of_sums = _in_blocks(classify, ops.reshape(units, (-1, size)), num_classes)
+    flat = ops.reshape(proxies, (-1, size)), ops.reshape(per_length, (-1, 1))
+    of_sums, found = _in_blocks(classify, -2 * sums, flat, num_classes)
+    log_sums, along, of_units = (ops.reshape(x, (num_classes, num_proxies, -1)) for x in found)
+    of_units = of_units + of_sums[:, None]
+    along = along + ops.matmul(proxies, of_sums[..., None]) * per_length
     # By class first: the difference is small where classes are apart.
-    of_classes = ops.sum(ops.reshape(log_sums, (num_classes, num_proxies)), axis=1)
-    of_classes -= ops.sum(ops.square(sums), axis=-1)
-    of_units = ops.reshape(of_units, units.shape) + (of_sums - 2 * sums)[:, None]
-    along = ops.sum(of_units * units, axis=-1, keepdims=True)  # falls away: units keep their length
-    factors = per_length / (num_classes * num_proxies)
+    of_classes = ops.sum(log_sums[..., 0], axis=1) - ops.sum(ops.square(sums), axis=-1)
 
     def gradient(*arguments, upstream=None):
         upstream = arguments[0] if upstream is None else upstream
-        of_each = upstream * factors  # [C, N, 1]
-        return of_units * of_each - units * (along * of_each)
+        of_each = upstream * per_length / (num_classes * num_proxies)  # [C, N, 1]
+        # What lies along u falls away, as units keep their length.
+        return of_units * of_each - proxies * (along * per_length * of_each)
 
     return ops.sum(of_classes) / (num_classes * num_proxies), gradient
 
 
-def _in_blocks(classify, units, num_classes):
+def _in_blocks(classify, of_sums, flat, num_classes):
     """What `classify` gives for all proxies, given as many at a time as are allowed."""
-    total, size = units.shape
+    total = flat[0].shape[0]
     rows = max(1, _SCORES_AT_ONCE // num_classes)
     if rows >= total:
-        return classify(units)
-    blocks = math.ceil(total / rows)
+        return classify(of_sums, flat)
     # A proxy of zeros adds nothing to the gradient of the sums; what else it gets is cut off.
-    padded = ops.pad(units, ((0, blocks * rows - total), (0, 0)))
-    padded = ops.reshape(padded, (blocks, rows, size))
+    padding = ((0, -total % rows), (0, 0))
+    vectors, per_length = (ops.reshape(ops.pad(x, padding), (-1, rows, x.shape[1])) for x in flat)
 
     def next_block(i, done):
-        log_sums, of_units, of_sums = done
-        more = classify(ops.take(padded, i, axis=0))
-        log_sums = ops.slice_update(log_sums, (i, 0), more[0][None])
-        of_units = ops.slice_update(of_units, (i, 0, 0), more[1][None])
-        return log_sums, of_units, of_sums + more[2]
+        of_sums, *found = done
+        of_sums, more = classify(of_sums, (ops.take(vectors, i, 0), ops.take(per_length, i, 0)))
+        pairs = zip(found, more, strict=True)
+        return of_sums, *(ops.slice_update(x, (i, 0, 0), y[None]) for x, y in pairs)
 
-    empty = (
-        ops.zeros_like(padded[..., 0]),
-        ops.zeros_like(padded),
-        ops.zeros_like(units[:num_classes]),
-    )
-    log_sums, of_units, of_sums = ops.fori_loop(0, blocks, next_block, empty)
-    return ops.reshape(log_sums, (-1,))[:total], ops.reshape(of_units, (-1, size))[:total], of_sums
+    empty = (of_sums, *(ops.zeros_like(x) for x in (per_length, per_length, vectors)))
+    of_sums, *found = ops.fori_loop(0, vectors.shape[0], next_block, empty)
+    return of_sums, [ops.reshape(x, (-1, x.shape[-1]))[:total] for x in found]
