@@ -126,14 +126,15 @@ def _cosines(samples, proxies):
         # Before the difference, not after: XLA would copy the proxies' gradient once more.
         of_proxies = ops.reshape(of_proxies, proxies.shape)
         along = ops.reshape(along, (num_classes, num_proxies, 1))
-        return of_samples, _difference(of_proxies, along, proxies)
+        return of_samples, _without(of_proxies, along, proxies)
 
     return products * per_length, gradient
 
 
-@by_xla  # in one pass over what is as large as the proxies
-def _difference(numbers, factors, vectors):
-    return numbers - factors * vectors
+@by_xla
+def _without(of_proxies, along, proxies):
+    """The proxies' gradient without what lies along them; XLA needs one pass for it."""
+    return of_proxies - along * proxies
 
 
 def knn_subgraph(similarities, labels, k):

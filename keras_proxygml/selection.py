@@ -40,12 +40,11 @@ def _limits(numbers, k):
     """
     total, normal = numbers.shape[1], NormalDist()
     finite = ops.where(ops.isfinite(numbers), numbers, 0)
-    mean, square = (ops.mean(x, axis=1, keepdims=True) for x in (finite, ops.square(finite)))
-    deviation = ops.sqrt(ops.maximum(square - ops.square(mean), 0))
+    deviation = ops.std(finite, axis=1, keepdims=True)
     # If the numbers were normal: where the limit would be, and the distance of neighbours there.
     quantile = normal.inv_cdf(1 - k / (total + 1))
     spacing = deviation / (total * normal.pdf(quantile))
-    guess = _to_integers(mean + quantile * deviation)
+    guess = _to_integers(ops.mean(finite, axis=1, keepdims=True) + quantile * deviation)
 
     def is_searching(step, guess, low, high, reach_low, reach_high):
         return ops.any(ops.logical_and(reach_low > k, high > low + 1))

@@ -1,6 +1,7 @@
 """The regularizer that keeps the proxies of different classes apart."""
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_proxygml.graph import reciprocal_length, widen
@@ -52,58 +53,71 @@ def _mean_cross_entropy(proxies):
     """The mean cross-entropy of proxies `[C, N, D]` classified by the sums of each class.
 
     The loss is a scalar, so its gradient can be made on the way forward, from scores that are
-    then forgotten. With unit proxies u, the class sums s, the scores l = u · s of a proxy, and
-    their softmax q, the loss of all is Σ log Σ exp l - Σ s · s, as the scores of a class's proxies
-    for their own class add up to s · s. Its derivative by u is q s, and by s it is Σ q u - 2 s.
-    Along u these are q · l and u · (Σ q u - 2 s), which spares products of whole proxies.
+    then forgotten. Class sums s are sums of unit proxies u, so what their gradient is, that of each
+    of their proxies is too.
     """
     num_classes, num_proxies, size = proxies.shape
+    total = num_classes * num_proxies
     per_length = reciprocal_length(proxies)  # [C, N, 1]
     sums = ops.matmul(ops.transpose(per_length, (0, 2, 1)), proxies)[:, 0]  # [C, D]
-
-    def classify(of_sums, some):
-        """Adds what R proxies, `[R, D]` and `[R, 1]`, give the gradient of s; and three results."""
-        vectors, per_length = some
-        scores = ops.matmul(vectors, ops.transpose(sums)) * per_length  # [R, C]
-        log_sums = ops.logsumexp(scores, axis=-1, keepdims=True)
-        shares = ops.exp(scores - log_sums)
-        of_sums = of_sums + ops.matmul(ops.transpose(shares), vectors * per_length)
-        along = ops.sum(shares * scores, axis=-1, keepdims=True)
-        return of_sums, (log_sums, along, ops.matmul(shares, sums))
-
-    flat = ops.reshape(proxies, (-1, size)), ops.reshape(per_length, (-1, 1))
-    of_sums, found = _in_blocks(classify, -2 * sums, flat, num_classes)
-    log_sums, along, of_units = (ops.reshape(x, (num_classes, num_proxies, -1)) for x in found)
-    of_units = of_units + of_sums[:, None]
+    flat = ops.reshape(proxies, (total, size)), ops.reshape(per_length, (total, 1))
+    classes = np.repeat(np.arange(num_classes, dtype="int32"), num_proxies)[:, None]
+    losses, along, of_units, of_sums = _in_blocks(sums, *flat, classes)
+    of_units = ops.reshape(of_units, proxies.shape) + of_sums[:, None]
+    along = ops.reshape(along, per_length.shape)
     along = along + ops.matmul(proxies, of_sums[..., None]) * per_length
-    # By class first: the difference is small where classes are apart.
-    of_classes = ops.sum(log_sums[..., 0], axis=1) - ops.sum(ops.square(sums), axis=-1)
 
     def gradient(*arguments, upstream=None):
         upstream = arguments[0] if upstream is None else upstream
-        of_each = upstream * per_length / (num_classes * num_proxies)  # [C, N, 1]
-        # What lies along u falls away, as units keep their length.
-        return of_units * of_each - proxies * (along * per_length * of_each)
+        factors = upstream * per_length / total  # [C, N, 1]
+        # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
+        return of_units * factors - proxies * (along * per_length * factors)
 
-    return ops.sum(of_classes) / (num_classes * num_proxies), gradient
+    return ops.mean(losses), gradient
 
 
-def _in_blocks(classify, of_sums, flat, num_classes):
-    """What `classify` gives for all proxies, given as many at a time as are allowed."""
-    total = flat[0].shape[0]
-    rows = max(1, _SCORES_AT_ONCE // num_classes)
+def _classified(sums, proxies, per_length, classes):
+    """Losses of R proxies and their gradients.
+
+    Args:
+        sums: Sums s of the unit proxies of each class. `[C, D]`.
+        proxies: `[R, D]`.
+        per_length: One over their lengths. `[R, 1]`.
+        classes: Their classes; -1 for what is no proxy but zeros. `[R, 1]`, integers.
+
+    Returns:
+        Losses `[R, 1]`, what lies along each unit proxy of its gradient `[R, 1]`, this gradient
+        `[R, D]`, and the gradient of the sums `[C, D]`.
+    """
+    scores = ops.matmul(proxies, ops.transpose(sums)) * per_length  # [R, C]
+    log_sums = ops.logsumexp(scores, axis=-1, keepdims=True)
+    is_own = ops.equal(classes, ops.arange(sums.shape[0]))
+    losses = log_sums - ops.sum(ops.where(is_own, scores, 0), axis=-1, keepdims=True)
+    of_scores = ops.exp(scores - log_sums) - ops.cast(is_own, scores.dtype)
+    along = ops.sum(of_scores * scores, axis=-1, keepdims=True)
+    of_sums = ops.matmul(ops.transpose(of_scores), proxies * per_length)
+    return losses, along, ops.matmul(of_scores, sums), of_sums
+
+
+def _in_blocks(sums, proxies, per_length, classes):
+    """What `_classified` gives for all proxies, given as many at a time as are allowed."""
+    total = proxies.shape[0]
+    rows = max(1, _SCORES_AT_ONCE // sums.shape[0])
     if rows >= total:
-        return classify(of_sums, flat)
-    # A proxy of zeros adds nothing to the gradient of the sums; what else it gets is cut off.
+        return _classified(sums, proxies, per_length, classes)
     padding = ((0, -total % rows), (0, 0))
-    vectors, per_length = (ops.reshape(ops.pad(x, padding), (-1, rows, x.shape[1])) for x in flat)
+    columns = ops.pad(proxies, padding), ops.pad(per_length, padding)
+    columns += (np.pad(classes, padding, constant_values=-1),)
+    blocks = [ops.reshape(x, (-1, rows, x.shape[1])) for x in columns]
 
     def next_block(i, done):
-        of_sums, *found = done
-        of_sums, more = classify(of_sums, (ops.take(vectors, i, 0), ops.take(per_length, i, 0)))
-        pairs = zip(found, more, strict=True)
-        return of_sums, *(ops.slice_update(x, (i, 0, 0), y[None]) for x, y in pairs)
+        *results, of_sums = done
+        *found, of_sums_here = _classified(sums, *(ops.take(x, i, axis=0) for x in blocks))
+        pairs = zip(results, found, strict=True)
+        results = [ops.slice_update(x, (i, 0, 0), y[None]) for x, y in pairs]
+        return *results, of_sums + of_sums_here
 
-    empty = (of_sums, *(ops.zeros_like(x) for x in (per_length, per_length, vectors)))
-    of_sums, *found = ops.fori_loop(0, vectors.shape[0], next_block, empty)
-    return of_sums, [ops.reshape(x, (-1, x.shape[-1]))[:total] for x in found]
+    of_each, of_proxies = ops.zeros_like(blocks[1]), ops.zeros_like(blocks[0])
+    empty = of_each, of_each, of_proxies, ops.zeros_like(sums)
+    *results, of_sums = ops.fori_loop(0, blocks[0].shape[0], next_block, empty)
+    return *(ops.reshape(x, (-1, x.shape[-1]))[:total] for x in results), of_sums
