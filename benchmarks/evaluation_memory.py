@@ -9,10 +9,10 @@ a dataset of batches, and prints the resident memory of the process after some o
 import argparse
 import gc
 import json
-from pathlib import Path
 
 import keras
 import numpy as np
+from reporting import memory
 
 from keras_proxygml import ProxyAdam, ProxyGML, ProxyGMLLoss, RetrievalEvaluation
 from keras_proxygml.datasets import glyphs
@@ -33,7 +33,7 @@ class Batches(keras.utils.PyDataset):
         return self.images[rows], self.labels[rows]
 
 
-class Memory(keras.callbacks.Callback):
+class ResidentMemory(keras.callbacks.Callback):
     """Notes the process's resident memory after each epoch."""
 
     def __init__(self):
@@ -42,8 +42,7 @@ class Memory(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         gc.collect()
-        status = Path("/proc/self/status").read_text()
-        self.mebibytes.append(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
+        self.mebibytes.append(memory("VmRSS") / 2**20)
 
 
 def measure(epochs, as_batches):
@@ -57,10 +56,10 @@ def measure(epochs, as_batches):
         ]
     )
     model.compile(ProxyAdam(1e-3, proxy_multiplier=10), ProxyGMLLoss(scale=20))
-    data, memory = Batches(*test) if as_batches else test, Memory()
-    callbacks = [RetrievalEvaluation(data), memory]
+    data, resident = Batches(*test) if as_batches else test, ResidentMemory()
+    callbacks = [RetrievalEvaluation(data), resident]
     model.fit(*train, batch_size=128, epochs=epochs, callbacks=callbacks, verbose=0)
-    return memory.mebibytes
+    return resident.mebibytes
 
 
 def main():

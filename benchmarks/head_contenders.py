@@ -62,8 +62,11 @@ def compiled(function, *arguments, xla=False):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
-        run = tf.function(function, jit_compile=xla)
-        return lambda: run(*arguments)
+        if not tf.config.list_physical_devices("GPU"):
+            run = tf.function(function, jit_compile=xla)
+            return lambda: run(*arguments)
+        run = tf.function(function, jit_compile=True)  # as Keras compiles on a GPU
+        return lambda: (run(*arguments), tf.test.experimental.sync_devices())
     if keras.backend.backend() == "jax":
         import jax
 

@@ -7,9 +7,10 @@
     python examples/train_cars.py --demo            # a miniature made on the spot, in minutes
 
 A run that was cut off goes on with its last whole epoch when it is started again with the same
---output. What it leaves there: `log.csv`, `tensorboard/`, `results.json`, and the embedder, from
-RGB images of 0 to 255 to vectors, as `embedder.keras` and `saved_model/`. The test half is looked
-at after each epoch, as in the paper, but chooses nothing: the weights of the last epoch count.
+arguments. What it leaves in --output: `log.csv`, `tensorboard/`, `results.json`, and the embedder,
+from RGB images of 0 to 255 to vectors, as `embedder.keras` and `saved_model/`. The test half is
+looked at after each epoch, as in the paper, but chooses nothing: the weights of the last epoch
+count.
 """
 
 import contextlib
@@ -59,12 +60,12 @@ def make_backbone(args):
         return BNInception(shape, pooling="avg", weights=args.weights), datasets.bgr_means
     if args.backbone.endswith(".keras"):
         return keras.models.load_model(args.backbone, compile=False), None
-    if not hasattr(keras.applications, args.backbone):
+    make = getattr(keras.applications, args.backbone, None)
+    if not callable(make):  # resnet50 is there too, as a module
         sys.exit(
             f"--backbone {args.backbone} is unknown. Give bn_inception, small, a name of "
             "keras.applications such as EfficientNetV2B0, or the path of a .keras file."
         )
-    make = getattr(keras.applications, args.backbone)
     backbone = make(include_top=False, weights=args.weights, input_shape=shape, pooling="avg")
     return backbone, sys.modules[make.__module__].preprocess_input
 
@@ -169,6 +170,23 @@ def train(args, files, model, backbone, evaluation, preprocess):
         )
 
 
+def begin(output, arguments):
+    """Leaves the arguments in the output folder, or stops where it holds a run with others."""
+    path = output / "arguments.json"
+    before = json.loads(path.read_text()) if path.is_file() else arguments
+    changed = [
+        f"--{name.replace('_', '-')} {before.get(name)}, not {value}"
+        for name, value in arguments.items()
+        if before.get(name) != value and name not in ("epochs", "output")
+    ]
+    if changed:
+        sys.exit(
+            f"{output} holds a run with {', '.join(changed)}. Give the same arguments to go on "
+            "with it (--epochs may change), or another --output."
+        )
+    path.write_text(json.dumps(arguments, indent=1) + "\n")
+
+
 def epochs_done(backup):
     """How many epochs Keras's BackupAndRestore has there."""
     path = backup / "training_metadata.json"
@@ -179,6 +197,7 @@ def main():
     args = parse(__doc__.partition("\n")[0], LOADERS)
     if not args.demo and args.data_dir is None:
         sys.exit(HOW_TO)
+    arguments = {name: str(value) for name, value in vars(args).items()}
     args.output.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(args.seed)
     if args.mixed_precision:
@@ -207,6 +226,7 @@ def main():
     if args.weights is None and not args.demo and not args.backbone.endswith(".keras"):
         args.freeze_batch_norm = False  # its statistics are no one's yet
         print("The backbone starts at random, its batch norm learns; start better with --weights.")
+    begin(args.output, arguments)
 
     # 3. Training, with retrieval on the test half before it and after each epoch.
     test_batches = datasets.evaluation_batches(
@@ -227,7 +247,7 @@ def main():
     if keras.backend.backend() == "tensorflow":
         embedder.export(args.output / "saved_model", verbose=False)
     results = {
-        "arguments": {name: str(value) for name, value in vars(args).items()},
+        "arguments": arguments,
         "versions": {"keras": keras.__version__, "backend": keras.backend.backend()},
         "seconds": time.time() - start,
         "before": before,

@@ -168,7 +168,9 @@ def main():
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--classes", type=int, default=0, help="how many to use; 0 is all")
     args = parser.parse_args()
-    if GLOBAL_BATCH % args.workers:
+    if (args.index is None) != (args.coordinator is None) and args.workers > 1:
+        parser.error("--index and --coordinator belong together: give both, or none to start here")
+    if args.workers < 1 or GLOBAL_BATCH % args.workers:
         parser.error(f"--workers {args.workers}: allowed are divisors of {GLOBAL_BATCH}")
     args.output.mkdir(parents=True, exist_ok=True)
     if args.index is None:

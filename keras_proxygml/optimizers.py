@@ -114,8 +114,9 @@ class ProxyAdam(keras.optimizers.Adam):
         mean_square = ops.mean(ops.square(gradient), axis=-1, keepdims=True)
         self.assign_add(velocity, (mean_square - velocity) * (1 - self.beta_2))
         step = ops.cast(self.iterations + 1, dtype)
-        unbiased = velocity / (1 - ops.power(ops.cast(self.beta_2, dtype), step))
-        self.assign_sub(variable, rate * gradient / (ops.sqrt(unbiased) + self.epsilon))
+        # Where Keras's Adam has it: the correction of the bias is part of the rate.
+        rate = rate * ops.sqrt(1 - ops.power(ops.cast(self.beta_2, dtype), step))
+        self.assign_sub(variable, rate * gradient / (ops.sqrt(velocity) + self.epsilon))
 
     def get_config(self):
         return {

@@ -1,8 +1,12 @@
-"""Pictures of training and of what an embedder finds."""
+"""Pictures of training, of embeddings and subgraphs, and of what an embedder finds."""
 
+import matplotlib
 import numpy as np
+from keras import ops
 from matplotlib.figure import Figure
+from sklearn.manifold import TSNE
 
+from keras_proxygml.graph import knn_subgraph
 from keras_proxygml.metrics import nearest
 
 RIGHT, WRONG = "#2a9d4e", "#d1343a"
@@ -50,6 +54,94 @@ def plot_neighbors(images, embeddings, labels, *, queries=8, neighbors=8, seed=0
             _draw(axes, images[place] / brightest, color)
     grid[0, 0].set_title("query", fontsize=9)
     grid[0, 1].set_title("nearest →", fontsize=9)
+    return figure
+
+
+def plot_embeddings(embeddings, labels, *, classes=10, class_names=None, seed=0):
+    """Draws the embeddings of some classes in the plane, near those of a small cosine distance.
+
+    The plane is a t-SNE: what is near is meant, distances between far groups say nothing.
+
+    Args:
+        embeddings: Vectors, compared by cosine. `[M, D]`.
+        labels: Class of each. `[M]`, integers.
+        classes: How many random classes to draw, or which.
+        class_names: Name of each class, `class_names[label]`, for the legend; or `None`.
+        seed: Seed of the random classes and of the t-SNE.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If embeddings and labels are not equally many, or fewer than 3 of the classes
+            to draw.
+    """
+    embeddings, labels = np.asarray(embeddings, "float32"), np.asarray(labels).reshape(-1)
+    present = np.unique(labels)
+    if np.ndim(classes) == 0:
+        number = min(classes, len(present))
+        classes = np.random.default_rng(seed).choice(present, number, replace=False)
+    places = np.flatnonzero(np.isin(labels, classes))
+    if len(embeddings) != len(labels) or len(places) < 3:
+        raise ValueError(
+            f"{len(embeddings)} embeddings and {len(labels)} labels came, {len(places)} of them of "
+            f"the classes to draw. Allowed are equally many, and 3 or more to draw: give all of "
+            f"them, or more classes."
+        )
+    perplexity = min(30, (len(places) - 1) / 3)  # neighbours that count; scikit-learn's default
+    plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed)
+    points = plane.fit_transform(embeddings[places])
+    figure = Figure(figsize=(6, 6), layout="constrained")
+    axes = figure.subplots()
+    colors = matplotlib.colormaps["tab10" if len(classes) <= 10 else "turbo"]
+    for i, label in enumerate(sorted(classes)):
+        color = colors(i if len(classes) <= 10 else i / (len(classes) - 1))
+        name = label if class_names is None else class_names[label]
+        axes.scatter(*points[labels[places] == label].T, s=14, color=color, label=str(name))
+    axes.set(xticks=[], yticks=[], title="embeddings, by t-SNE")
+    figure.legend(loc="outside right center", fontsize=8)
+    return figure
+
+
+def plot_subgraph(similarities, labels, k):
+    """Draws how similar the proxies are to samples, and which of them their subgraphs keep.
+
+    Each sample is a panel with all proxies from the most similar on: those of its class green,
+    the others kept black, those left out grey.
+
+    Args:
+        similarities: Cosines, as a proxy layer gives them, of few samples. `[B, C, N]`.
+        labels: Class of each sample. `[B]`, integers in `[0, C)`.
+        k: How many proxies each sample keeps, ⌈ratio · C · N⌉. N < k ≤ C·N.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: If k is out of its range.
+    """
+    labels = np.asarray(labels).reshape(-1)
+    kept = ops.convert_to_numpy(knn_subgraph(ops.convert_to_tensor(similarities), labels, k))
+    similarities = ops.convert_to_numpy(similarities)
+    figure = Figure(figsize=(9, 2 * len(labels) + 0.4), layout="constrained")
+    panels = figure.subplots(len(labels), squeeze=False, sharex=True)[:, 0]
+    for axes, of_sample, is_kept, label in zip(panels, similarities, kept, labels, strict=True):
+        is_own = np.zeros(of_sample.shape, bool)
+        is_own[label] = True
+        ranks = np.empty(of_sample.size, int)
+        ranks[np.argsort(-of_sample, axis=None, kind="stable")] = np.arange(of_sample.size) + 1
+        ranks = ranks.reshape(of_sample.shape)
+        groups = (
+            ("left out", ~is_kept, "#c8c8c8"),
+            ("kept", is_kept & ~is_own, "black"),
+            ("kept, own class", is_own, RIGHT),
+        )
+        for name, chosen, color in groups:
+            axes.scatter(ranks[chosen], of_sample[chosen], s=9, color=color, label=name)
+        axes.set(ylabel=f"class {label}")
+        axes.grid(alpha=0.3)
+    panels[0].set_title("similarity of each proxy, from the most similar on")
+    panels[0].legend(fontsize=8)
     return figure
 
 

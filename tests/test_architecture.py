@@ -21,7 +21,7 @@ ALLOWED = {
     "layers": {"graph", "regularizers"},
     "models": {"layers"},
     "callbacks": {"metrics", "models"},
-    "visualization": {"metrics"},
+    "visualization": {"graph", "metrics"},
     "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
 # tf.data and what is TensorFlow's own of XLA live here, if anywhere.

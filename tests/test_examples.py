@@ -33,6 +33,9 @@ def test_train_cars_demo_goes_on_where_it_ended(tmp_path):
     assert results["arguments"]["proxy_multiplier"] == "10"  # of the recipe
     assert results["after"]["recall@1"] == pytest.approx(float(rows[-1]["val_recall@1"]))
     assert results["after"]["map@r"] > results["before"]["map@r"]
+    other = train_cars(*options, "--ratio", "0.5")
+    assert other.returncode == 1
+    assert f"{tmp_path} holds a run with --ratio 0.1, not 0.5" in other.stderr
     images = np.zeros((2, 32, 32, 3), "float32")
     embedder = keras.models.load_model(tmp_path / "embedder.keras")
     served = keras.layers.TFSMLayer(tmp_path / "saved_model", call_endpoint="serve")(images)
@@ -84,6 +87,17 @@ def test_only_the_papers_embedding_starts_as_in_pytorch(monkeypatch, recipe, lim
     model = example.make_model(args, keras.Sequential(pixels), num_classes=30)
     largest = np.abs(model.get_layer("embedding").get_weights()[0]).max()
     assert 0.99 * limit < largest <= limit
+
+
+@pytest.mark.parametrize("name", ["resnet50", "ResNet51"])
+def test_an_unknown_backbone_is_named(monkeypatch, name):
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    monkeypatch.setattr(sys, "argv", ["train_cars.py", "--backbone", name])
+    import recipes
+    import train_cars as example
+
+    with pytest.raises(SystemExit, match=f"--backbone {name} is unknown"):
+        example.make_backbone(recipes.parse("", example.LOADERS))
 
 
 def test_train_cars_without_data_says_how_to_get_on(tmp_path):

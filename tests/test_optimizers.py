@@ -127,7 +127,7 @@ def test_l2_is_added_to_the_gradient_of_every_weight():
 
 def test_lean_proxies_follow_one_second_moment_each():
     """Two steps of the proxies, in NumPy from the gradients that SGD at a rate of 1 shows."""
-    model = model_with(ProxyAdam(0.01, 3, lean_proxies=True))
+    model = model_with(ProxyAdam(0.01, 3, lean_proxies=True, epsilon=0.01))
     shows = model_with(keras.optimizers.SGD(1.0))
     velocity = 0.0
     for step in (1, 2):
@@ -135,8 +135,8 @@ def test_lean_proxies_follow_one_second_moment_each():
         before = model.get_weights()[-1].astype("float64")
         gradient = before - fit_one_step(shows)[-1]
         velocity = 0.999 * velocity + 0.001 * np.mean(gradient**2, axis=-1, keepdims=True)
-        unbiased = velocity / (1 - 0.999**step)
-        expected = before - 0.03 * gradient / (np.sqrt(unbiased) + 1e-7)
+        rate = 0.03 * np.sqrt(1 - 0.999**step)  # as in Keras's Adam, before epsilon is added
+        expected = before - rate * gradient / (np.sqrt(velocity) + 0.01)
         np.testing.assert_allclose(fit_one_step(model)[-1], expected, atol=1e-4)
     shapes = {
         variable.path.rpartition("_head_")[2]: tuple(variable.shape)

@@ -130,3 +130,21 @@ def test_two_replicas_average_the_values_of_their_shares():
         assert value == pytest.approx(expected, rel=1e-5), kind
         whole = float(kind()(labels, predictions(kind)))
         assert value != pytest.approx(whole, rel=1e-3), kind
+
+
+@pytest.mark.tensorflow
+def test_a_replica_without_samples_adds_nothing():
+    """Of a last batch of one sample, a second replica gets none."""
+    with small.mirrored(2).scope():
+        inputs = keras.Input((4,))
+        embeddings = keras.layers.Dense(3)(inputs)
+        outputs = [
+            embeddings if kind in ON_EMBEDDINGS else ProxySimilarity(5, 2)(embeddings)
+            for kind in ALL
+        ]
+        model = keras.Model(inputs, outputs)
+        model.compile(keras.optimizers.SGD(1e-3), [kind() for kind in ALL])
+    labels = [np.arange(7) % 5] * len(ALL)
+    history = model.fit(uniform(7, 4), labels, batch_size=6, epochs=1, verbose=0)
+    assert all(np.isfinite(values).all() for values in history.history.values())
+    assert all(np.isfinite(w).all() for w in model.get_weights())

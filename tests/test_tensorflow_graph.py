@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from keras_proxygml import ProxyGMLLoss
+from keras_proxygml import ProxyGMLLoss, ProxySeparation
+from keras_proxygml.graph import similarity_graph
 from keras_proxygml.losses.inputs import check_range
 from keras_proxygml.tensorflow_graph import by_xla
 
@@ -28,6 +29,21 @@ def test_the_loss_is_compiled_in_a_graph_that_is_not():
     signature = tf.TensorSpec([None], "int32"), tf.TensorSpec([None, 6, 2], "float32")
     assert _compiled_by_xla(ProxyGMLLoss(0.5), *signature)
     assert not _compiled_by_xla(lambda labels, similarities: similarities + 1, *signature)
+
+
+def test_the_proxies_own_loss_and_their_gradient_are_compiled_too():
+    import tensorflow as tf
+
+    proxies = tf.TensorSpec([6, 2, 8], "float32")
+    assert _compiled_by_xla(ProxySeparation(0.3), proxies)
+
+    def gradient(embeddings, proxies):
+        with tf.GradientTape() as tape:
+            tape.watch(proxies)
+            cosines = similarity_graph(embeddings, proxies)
+        return tape.gradient(cosines, proxies)
+
+    assert _compiled_by_xla(gradient, tf.TensorSpec([None, 8], "float32"), proxies)
 
 
 def test_eager_calls_stay_eager():

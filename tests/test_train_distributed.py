@@ -40,6 +40,13 @@ def start(tmp_path):
         process.communicate()
 
 
+def test_an_index_needs_the_coordinators_address(start, tmp_path):
+    worker = start(tmp_path, "--index", "1")
+    output, _ = worker.communicate()
+    assert worker.returncode == 2
+    assert "--index and --coordinator belong together" in output
+
+
 def epochs_of(text):
     return [int(epoch) for epoch in re.findall(r"^epoch (\d): ", text, re.M)]
 

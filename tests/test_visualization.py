@@ -64,6 +64,50 @@ def test_neighbors_need_equally_many_of_each():
         visualization.plot_neighbors(np.zeros((3, 2, 2, 1)), np.zeros((2, 2)), [0, 1, 0])
 
 
+def offsets_by_name(axes):
+    return {points.get_label(): np.asarray(points.get_offsets()) for points in axes.collections}
+
+
+def test_embeddings_of_a_class_lie_together(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = np.arange(60) % 4
+    vectors = 5 * np.eye(4, 8)[labels] + 0.1 * rng.standard_normal((60, 8))
+    names = ["a", "b", "c", "d"]
+    figure = visualization.plot_embeddings(vectors, labels, classes=[0, 2, 3], class_names=names)
+    points = offsets_by_name(figure.axes[0])
+    assert {name: len(x) for name, x in points.items()} == {"a": 15, "c": 15, "d": 15}
+    centers = {name: x.mean(axis=0) for name, x in points.items()}
+    for name, own in points.items():
+        for other in points.keys() - {name}:
+            to_own = np.linalg.norm(own - centers[name], axis=1)
+            assert (to_own < np.linalg.norm(own - centers[other], axis=1)).all()
+    figure.savefig(tmp_path / "embeddings.png")
+
+
+def test_embeddings_of_random_classes_are_the_same_each_time():
+    vectors, labels = np.random.default_rng(0).standard_normal((90, 4)), np.arange(90) // 3
+    drawn = [
+        offsets_by_name(visualization.plot_embeddings(vectors, labels, classes=12).axes[0])
+        for _ in range(2)
+    ]
+    assert len(drawn[0]) == 12
+    np.testing.assert_equal(drawn[0], drawn[1])
+    with pytest.raises(ValueError, match="90 embeddings and 90 labels came, 2 of them of the cla"):
+        visualization.plot_embeddings(vectors, np.arange(90), classes=2)
+
+
+def test_a_subgraph_shows_what_is_kept(tmp_path):
+    similarities = np.array([[[0.9, 0.1], [0.8, -0.5], [0.3, 0.2]]], "float32")
+    figure = visualization.plot_subgraph(similarities, [0], k=4)
+    points = offsets_by_name(figure.axes[0])
+    np.testing.assert_allclose(points["kept, own class"], [[1, 0.9], [5, 0.1]], rtol=1e-6)
+    np.testing.assert_allclose(points["kept"], [[2, 0.8], [3, 0.3]], rtol=1e-6)
+    np.testing.assert_allclose(points["left out"], [[6, -0.5], [4, 0.2]], rtol=1e-6)
+    figure.savefig(tmp_path / "subgraph.png")
+    with pytest.raises(ValueError, match="k=2 of 6 proxies"):
+        visualization.plot_subgraph(similarities, [0], k=2)
+
+
 def test_history_draws_what_was_measured():
     history = {"loss": [3, 2, 1, 0.5], "val_recall@1": [0.4, 0.8], "val_seconds": [1, 1]}
     figure = visualization.plot_history(history, baseline={"recall@1": 0.1, "nmi": 0.3}, every=2)

@@ -18,7 +18,7 @@ class ImageFiles:
         class_names: Name of each of the C classes: image i shows `class_names[labels[i]]`.
 
     Raises:
-        ValueError: If there is not one label for each path, or a label has no name.
+        ValueError: If there is not one integer label for each path, or a label has no name.
 
     Example:
 
@@ -33,7 +33,13 @@ class ImageFiles:
 
     def __post_init__(self):
         paths = np.array([os.fspath(path) for path in self.paths], dtype=str)
-        labels = np.asarray(self.labels, "int32")
+        labels = np.asarray(self.labels)
+        if labels.size and not np.issubdtype(labels.dtype, np.integer):
+            raise ValueError(
+                f"labels are of dtype {labels.dtype}, allowed are integers. Cast whole numbers "
+                "with labels.astype('int32'); turn names into numbers with numpy.unique(names, "
+                "return_inverse=True)."
+            )
         names = tuple(map(str, self.class_names))
         if labels.shape != paths.shape:
             raise ValueError(
@@ -46,6 +52,7 @@ class ImageFiles:
                 f"{len(names) - 1}, as there are {len(names)} class_names. Number the classes from "
                 "0 on and name each."
             )
+        labels = labels.astype("int32")
         for field, value in (("paths", paths), ("labels", labels), ("class_names", names)):
             object.__setattr__(self, field, value)
 

@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 
+from keras_proxygml.datasets.groups import in_groups
 from keras_proxygml.datasets.pixels import TRIES, central_crop, decode, random_window, resize
 from keras_proxygml.datasets.reading import read_images
 
@@ -46,6 +47,7 @@ def training_batches(
     aspect=(3 / 4, 4 / 3),
     flip=True,
     preprocess=None,
+    images_per_class=1,
     seed=0,
     first_epoch=0,
     on_error="skip",
@@ -68,10 +70,16 @@ def training_batches(
         flip: Whether to mirror half of the images, left to right.
         preprocess: What to make of the images, a function of a TensorFlow tensor `[B, S, S, 3]`,
             float32, RGB 0 to 255: `bgr_means` for the official BN-Inception, the
-            `preprocess_input` of a `keras.applications` model. By default they stay as they are.
+            `preprocess_input` of a `keras.applications` model (those of ResNet and VGG compute
+            with Keras's backend, which must be TensorFlow then). By default they stay as they are.
+        images_per_class: How many images of a class to bring together, K. Losses on pairs and
+            triplets need more than 1: a batch then holds `batch_size` / K groups. What is left of
+            a class, less than K, comes at the end of the epoch.
         seed: Seed of order, crops and mirroring. An integer of 0 or more.
         first_epoch: Number of the epoch that the first pass over the data set is; each pass is
-            one more. Give `initial_epoch` of `fit` to go on as an uninterrupted run would.
+            one more. Give `initial_epoch` of `fit` to go on as an uninterrupted run would, with a
+            model compiled anew: under JAX and `tf.distribute` its first `fit` takes a pass to
+            learn shapes.
         on_error: What to do when an image cannot be read: `"skip"` it, take another one again,
             and warn once, with its path; or `"raise"`.
 
@@ -80,7 +88,8 @@ def training_batches(
         pass is an epoch. Give `shuffle=False` to `fit`, or it warns that it does not shuffle.
 
     Raises:
-        ValueError: If there are no files, or an argument is out of range.
+        ValueError: If there are no files, an argument is out of range, or `batch_size` no multiple
+            of `images_per_class`.
         ImportError: If TensorFlow is missing.
         tensorflow.errors.InvalidArgumentError: While reading, if an image cannot be read and
             `on_error` is `"raise"`.
@@ -91,8 +100,14 @@ def training_batches(
         the defaults are those of https://github.com/YuehuaZhu/ProxyGML, `train.py`.
     """
     tf = _tensorflow()
-    _check(files, on_error, batch_size=batch_size, image_size=image_size)
+    sizes = {"image_size": image_size, "images_per_class": images_per_class}
+    _check(files, on_error, batch_size=batch_size, **sizes)
     _check_whole(0, seed=seed, first_epoch=first_epoch)
+    if batch_size % images_per_class:
+        raise ValueError(
+            f"batch_size={batch_size} is no multiple of images_per_class={images_per_class}, which "
+            "cuts groups in two. Give a multiple of it."
+        )
     _check_range("area", area, 1)
     _check_range("aspect", aspect, np.inf)
     count, epochs = len(files), itertools.count(first_epoch)
@@ -101,9 +116,11 @@ def training_batches(
         # RandomState, since NumPy promises its stream for good.
         random = np.random.RandomState([seed, next(epochs)])
         # A second round, to replace images that are skipped.
-        order = np.concatenate([random.permutation(count), random.permutation(count)])
+        rounds = [random.permutation(count), random.permutation(count)]
         draws = random.random_sample((2 * count, 2 * TRIES + 3))
-        return order.astype("int32"), draws.astype("float32")
+        if images_per_class > 1:
+            rounds = [in_groups(x, files.labels, images_per_class, random) for x in rounds]
+        return np.concatenate(rounds).astype("int32"), draws.astype("float32")
 
     def shuffled(_):
         order, draws = tf.numpy_function(shuffle, [], [tf.int32, tf.float32])

@@ -82,7 +82,9 @@ class EmbeddingLoss(ProxyLoss):
         # as well by the first of its samples in the batch, a small number.
         labels = ops.reshape(ops.convert_to_tensor(y_true), (-1,))
         same_class = ops.equal(labels[:, None], labels[None, :])
-        first = ops.argmax(ops.cast(same_class, "int32"), axis=1)
+        batch = ops.shape(labels)[0]
+        # Not argmax, which TensorFlow refuses where a replica gets no sample.
+        first = ops.min(ops.where(same_class, ops.arange(batch), batch), axis=1)
         return super().__call__(first, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):

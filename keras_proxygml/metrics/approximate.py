@@ -4,7 +4,7 @@ import faiss
 import numpy as np
 
 from keras_proxygml.metrics.inputs import check_cutoffs, check_pair, count_matches
-from keras_proxygml.metrics.neighbours import nearest_items
+from keras_proxygml.metrics.neighbors import nearest_items
 from keras_proxygml.metrics.results import QueryResults
 from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels
 

@@ -31,7 +31,7 @@ def single(path, image=None, copies=1, **options):
     """Files that are one image so many times."""
     if image is not None:
         image.save(path, **options)
-    return ImageFiles([path] * copies, np.zeros(copies), ["x"])
+    return ImageFiles([path] * copies, np.zeros(copies, "int32"), ["x"])
 
 
 def read(dataset):

@@ -39,6 +39,8 @@ def test_preprocess_is_applied(files, make):
         ({"image_size": 2.5}, r"image_size=2\.5 is not allowed"),
         ({"on_error": "ignore"}, 'on_error=\'ignore\' is unknown. Use "skip" or "raise"'),
         ({"seed": None}, "seed=None is not allowed. Give an integer of 0 or more"),
+        ({"images_per_class": 0}, "images_per_class=0 is not allowed"),
+        ({"batch_size": 32, "images_per_class": 5}, "batch_size=32 is no multiple of images_per_c"),
         ({"first_epoch": -1}, "first_epoch=-1 is not allowed"),
         ({"area": (0, 1)}, r"area=\(0, 1\) is not allowed\. .* above 0 and at most 1"),
         ({"area": (0.5, 1.5)}, r"area=\(0\.5, 1\.5\) is not allowed"),

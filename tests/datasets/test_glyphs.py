@@ -190,9 +190,3 @@ def test_missing_font_files_are_named(monkeypatch, tmp_path):
         glyphs()
     assert "DejaVuSans.ttf" not in str(info.value)  # is there
     assert str(folder) in str(info.value)
-
-
-def test_missing_matplotlib_is_named(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"matplotlib is not installed\. Run `pip install"):
-        glyphs()

@@ -6,6 +6,7 @@ from photos import photo, pixels_of, read, single, twelve_photos  # noqa: F401, 
 from PIL import Image
 
 from keras_proxygml.datasets import training_batches
+from keras_proxygml.datasets.groups import in_groups
 from keras_proxygml.datasets.pixels import TRIES, random_window
 
 pytestmark = pytest.mark.tensorflow
@@ -145,3 +146,26 @@ def test_an_epoch_holds_every_image_once_with_its_label(files):
     assert sorted(origin) == list(range(12))
     assert list(origin) != list(range(12))
     np.testing.assert_array_equal(labels, files.labels[origin])
+
+
+@pytest.mark.parametrize("size", [2, 3, 4])
+def test_images_of_a_class_come_in_groups_and_what_is_left_of_it_last(files, size):
+    batches = training_batches(files, 12, image_size=16, images_per_class=size)
+    epochs = [read(batches)[1] for _ in range(3)]
+    whole = 4 * (3 // size)
+    for labels in epochs:
+        assert sorted(labels) == sorted(files.labels)
+        groups = labels[: whole * size].reshape(whole, size)
+        assert (groups == groups[:, :1]).all()
+    assert not all((labels == epochs[0]).all() for labels in epochs)
+
+
+def test_groups_keep_every_image_once():
+    labels = np.array([0, 1, 1, 0, 2, 1, 1, 1, 0, 0])
+    order = np.random.default_rng(0).permutation(10)
+    grouped = in_groups(order, labels, 2, np.random.RandomState(0))
+    assert sorted(grouped) == list(range(10))
+    pairs = labels[grouped][:8].reshape(4, 2)  # two of class 0, two of class 1
+    assert sorted(pairs[:, 0]) == [0, 0, 1, 1]
+    assert (pairs[:, 0] == pairs[:, 1]).all()
+    assert sorted(labels[grouped][8:]) == [1, 2]

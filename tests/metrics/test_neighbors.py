@@ -5,7 +5,7 @@ import retrieval_oracle as oracle
 from hypothesis import strategies as st
 
 from keras_proxygml.metrics import neighbours
-from keras_proxygml.metrics.neighbours import nearest
+from keras_proxygml.metrics.neighbors import nearest
 
 VECTORS = st.lists(st.lists(st.integers(-2, 2), min_size=3, max_size=3), min_size=2, max_size=20)
 

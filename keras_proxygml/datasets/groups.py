@@ -1,0 +1,26 @@
+"""An order of images in which those of a class come together."""
+
+import numpy as np
+
+
+def in_groups(order, labels, size, random):
+    """Brings images of a class together, so many at a time, and the groups in random order.
+
+    What a class has left over, fewer images than that, comes at the end.
+
+    Args:
+        order: Numbers of the images, in random order. `[n]`, integers.
+        labels: Class of each image by its number. `[n]`, integers.
+        size: How many images make a group.
+        random: A `numpy.random.RandomState`.
+
+    Returns:
+        The same numbers in their new order. `[n]`.
+    """
+    order = order[np.argsort(labels[order], kind="stable")]
+    _, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    of_class = (np.arange(len(order)) - np.repeat(first, counts)) // size
+    numbers = labels[order].astype("int64") * len(order) + of_class  # one for each group
+    _, groups, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
+    turns = random.permutation(len(sizes)) + len(sizes) * (sizes < size)
+    return order[np.argsort(turns[groups], kind="stable")]
