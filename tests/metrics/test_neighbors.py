@@ -4,7 +4,7 @@ import pytest
 import retrieval_oracle as oracle
 from hypothesis import strategies as st
 
-from keras_proxygml.metrics import neighbours
+from keras_proxygml.metrics import neighbors
 from keras_proxygml.metrics.neighbors import nearest
 
 VECTORS = st.lists(st.lists(st.integers(-2, 2), min_size=3, max_size=3), min_size=2, max_size=20)
@@ -27,8 +27,8 @@ def expected(queries, items, k, own):
 def test_nearest_of_itself(spare, vectors, data):
     k = data.draw(st.integers(1, len(vectors) - 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbours, "SPARE", spare)
-        patch.setattr(neighbours, "WIDTH", 4)
+        patch.setattr(neighbors, "SPARE", spare)
+        patch.setattr(neighbors, "WIDTH", 4)
         places, _ = nearest(np.array(vectors), k)
     assert places.tolist() == expected(vectors, vectors, k, own=True)
 
