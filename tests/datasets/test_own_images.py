@@ -99,6 +99,8 @@ def test_files_convert_and_count():
         ([0], ["x"], r"shape \(1,\) and paths \(2,\)\. Give one label"),
         ([0, 1], ["x"], "labels go from 0 to 1, allowed are 0 to 0, .* Number the classes"),
         ([-1, 0], ["x", "y"], "labels go from -1 to 0, allowed are 0 to 1"),
+        ([2**32, 0], ["x", "y"], "labels go from 0 to 4294967296, allowed are 0 to 1"),
+        ([0.9, 0.0], ["x", "y"], "labels are of dtype float64, allowed are integers"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels, names, message):
