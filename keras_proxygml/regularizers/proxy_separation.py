@@ -83,7 +83,7 @@ def _classified(sums, proxies, per_length, classes):
         sums: Sums s of the unit proxies of each class. `[C, D]`.
         proxies: `[R, D]`.
         per_length: One over their lengths. `[R, 1]`.
-        classes: Their classes; -1 for what is no proxy but zeros. `[R, 1]`, integers.
+        classes: Their classes. `[R, 1]`, integers.
 
     Returns:
         Losses `[R, 1]`, what lies along each unit proxy of its gradient `[R, 1]`, this gradient
@@ -105,10 +105,10 @@ def _in_blocks(sums, proxies, per_length, classes):
     rows = max(1, _SCORES_AT_ONCE // sums.shape[0])
     if rows >= total:
         return _classified(sums, proxies, per_length, classes)
+    # A proxy of zeros adds nothing to the gradient of the sums; what else it gets is cut off.
     padding = ((0, -total % rows), (0, 0))
-    columns = ops.pad(proxies, padding), ops.pad(per_length, padding)
-    columns += (np.pad(classes, padding, constant_values=-1),)
-    blocks = [ops.reshape(x, (-1, rows, x.shape[1])) for x in columns]
+    columns = proxies, per_length, classes
+    blocks = [ops.reshape(ops.pad(x, padding), (-1, rows, x.shape[1])) for x in columns]
 
     def next_block(i, done):
         *results, of_sums = done
