@@ -113,14 +113,14 @@ def _cosines(samples, proxies):
     """
     num_classes, num_proxies, size = proxies.shape
     per_length = ops.reshape(reciprocal_length(proxies), (-1,))  # [C·N]
-    products = _products(samples, proxies)
+    cosines = _products(samples, proxies) * per_length
 
     def gradient(*arguments, upstream=None):
         # PyTorch gives the arguments too, the others upstream alone.
         upstream = arguments[0] if upstream is None else upstream
         of_products = upstream * per_length
         # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
-        along = ops.sum(of_products * products, axis=0) * ops.square(per_length)  # [C·N]
+        along = ops.sum(of_products * cosines, axis=0) * per_length  # [C·N]
         of_samples = ops.matmul(of_products, ops.reshape(proxies, (-1, size)))
         of_proxies = ops.matmul(ops.transpose(of_products), samples)
         # Before the difference, not after: XLA would copy the proxies' gradient once more.
@@ -128,7 +128,7 @@ def _cosines(samples, proxies):
         along = ops.reshape(along, (num_classes, num_proxies, 1))
         return of_samples, _without(of_proxies, along, proxies)
 
-    return products * per_length, gradient
+    return cosines, gradient
 
 
 @by_xla
@@ -168,19 +168,22 @@ def knn_subgraph(similarities, labels, k):
         )
     if k == total:
         return ops.ones_like(similarities, dtype="bool")
-    # [B, C, 1]; the paper adds 1 to the own class's similarities, its code 1000: infinity ranks
-    # the same and rounds nothing.
-    own_class = ops.equal(labels[:, None, None], ops.arange(num_classes)[:, None])
-    ranked = ops.where(own_class, np.inf, ops.stop_gradient(widen(similarities)))
-    ranked = ops.reshape(ranked, (-1, total))
+    numbers = ops.reshape(ops.stop_gradient(widen(similarities)), (-1, total))
     # PyTorch's own ranking is fast, and its compiler can't see through a search of unknown length.
     select = _ranked_first if keras.backend.backend() == "torch" else greatest
-    return ops.reshape(select(ranked, k), (-1, num_classes, num_proxies))
+    start = num_proxies * ops.cast(ops.clip(labels, 0, num_classes - 1), "int32")
+    subgraph = select(numbers, k - num_proxies, start[:, None], num_proxies)
+    return ops.reshape(subgraph, (-1, num_classes, num_proxies))
 
 
-def _ranked_first(numbers, k):
+def _ranked_first(numbers, k, start, width):
     """What `greatest` marks, by ranking. `[B, M]`, bool."""
-    places = ops.top_k(numbers, k, sorted=False)[1]  # [B, k]
+    columns = ops.arange(numbers.shape[1])
+    always = ops.logical_and(columns >= start, columns < start + width)
+    # The paper adds 1 to the own class's similarities, its code 1000: infinity ranks the same and
+    # rounds nothing.
+    ranked = ops.where(always, np.inf, numbers)
+    places = ops.top_k(ranked, k + width, sorted=False)[1]  # [B, k]
     rows = ops.broadcast_to(ops.arange(places.shape[0], dtype=places.dtype)[:, None], places.shape)
     chosen = ops.reshape(ops.stack([rows, places], axis=-1), (-1, 2))  # [B·k, 2]
     none = ops.zeros_like(numbers, dtype="bool")

@@ -15,15 +15,39 @@ from keras_proxygml.selection import greatest
 NUMBERS = st.sampled_from([-np.inf, -1.0, -0.5, -1e-30, 0.0, 1e-30, 0.25, 0.5, 1.0, np.inf])
 
 
-@given(st.lists(NUMBERS, min_size=9, max_size=9), st.integers(1, 9))
+@pytest.fixture(params=["cpu:0", "gpu:0"], autouse=True, scope="module")
+def device(request):
+    """On a single CPU the numbers are counted in lanes, elsewhere not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.distribution, "list_devices", lambda: [request.param])
+        yield request.param
+
+
+def marked(rows, k, starts, width):
+    starts = np.array(starts, "int32")[:, None]
+    marks = greatest(ops.convert_to_tensor(rows), k, ops.convert_to_tensor(starts), width)
+    return ops.convert_to_numpy(marks)
+
+
+def ranked(rows, k, starts, width):
+    """The same by sorting, of equals the first."""
+    marks = np.zeros(rows.shape, bool)
+    for row, start, mark in zip(rows, starts, marks, strict=True):
+        others = np.delete(np.arange(len(row)), range(start, start + width))
+        mark[others[np.argsort(-row[others], kind="stable")[:k]]] = True
+        mark[start : start + width] = True
+    return marks
+
+
+@given(
+    st.lists(NUMBERS, min_size=18, max_size=18),
+    st.integers(1, 16),
+    st.lists(st.integers(0, 16), min_size=2, max_size=2),
+)
 @settings(max_examples=50, deadline=None, derandomize=True)
-def test_exactly_k_and_of_equals_the_first(row, k):
-    row = np.array([row, row[::-1]], "float32")
-    expected = np.zeros(row.shape, bool)
-    np.put_along_axis(expected, np.argsort(-row, axis=1, kind="stable")[:, :k], True, axis=1)
-    np.testing.assert_array_equal(
-        ops.convert_to_numpy(greatest(ops.convert_to_tensor(row), k)), expected
-    )
+def test_exactly_k_and_of_equals_the_first(row, k, starts):
+    rows = np.array([row, row[::-1]], "float32")
+    np.testing.assert_array_equal(marked(rows, k, starts, 2), ranked(rows, k, starts, 2))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -38,10 +62,19 @@ def test_rows_of_any_shape(dtype, k):
     rows += [np.full(400, 0.5), np.full(400, -np.inf), np.full(400, np.inf)]
     rows += [np.where(rng.random(400) < 0.5, np.inf, normal)]
     rows = np.array(rows, dtype)
-    expected = np.zeros(rows.shape, bool)
-    np.put_along_axis(expected, np.argsort(-rows, axis=1, kind="stable")[:, :k], True, axis=1)
-    selected = greatest(ops.convert_to_tensor(rows), k)
-    np.testing.assert_array_equal(ops.convert_to_numpy(selected), expected)
+    starts = 39 * np.arange(len(rows))
+    np.testing.assert_array_equal(marked(rows, k, starts, 1), ranked(rows, k, starts, 1))
+
+
+def test_long_rows():
+    """Of which a sample gives the first guess."""
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((4, 5000)).astype("float32")
+    rows[1] = np.round(rows[1], 1)
+    rows[2, ::16] += 3  # what the sample takes is not like the rest
+    rows[3, ::16] = np.inf
+    starts = [0, 4990, 7, 16]
+    np.testing.assert_array_equal(marked(rows, 250, starts, 10), ranked(rows, 250, starts, 10))
 
 
 def _while_loop(condition, body, values):
@@ -51,39 +84,47 @@ def _while_loop(condition, body, values):
 
 
 def test_similarities_take_few_passes(monkeypatch):
-    count, counted = selection._count, []
-    monkeypatch.setattr(selection, "_count", lambda marks: counted.append(0) or count(marks))
+    count, counted = selection._Others.count, []
+    counting = lambda others, condition: counted.append(0) or count(others, condition)  # noqa: E731
+    monkeypatch.setattr(selection._Others, "count", counting)
     monkeypatch.setattr(ops, "while_loop", _while_loop)  # in Python, so that each pass counts
+    monkeypatch.setattr(ops, "cond", lambda which, yes, no: yes() if which else no())
     rng = np.random.default_rng(0)
     samples, proxies = rng.standard_normal((16, 32)), rng.standard_normal((5000, 32))
     similarities = samples @ proxies.T / np.linalg.norm(samples, axis=1)[:, None]
     similarities = (similarities / np.linalg.norm(proxies, axis=1)).astype("float32")
-    selected = greatest(ops.convert_to_tensor(similarities), 250)
-    assert (ops.convert_to_numpy(selected).sum(axis=1) == 250).all()
-    assert len(counted) < 20
+    selected = marked(similarities, 250, [0] * 16, 1)
+    assert (selected.sum(axis=1) == 251).all()
+    assert 3 < len(counted) < 20
 
 
 def test_not_a_number_ends_the_search():
-    row = np.array([[np.nan, 0.5, 0.25, np.nan, -0.5], [np.nan] * 5], "float32")
-    selected = ops.convert_to_numpy(greatest(ops.convert_to_tensor(row), 2))
-    np.testing.assert_array_equal(selected[0], [False, True, True, False, False])
-    assert not selected[1].any()
+    row = np.full((2, 16), np.nan, "float32")
+    row[0, [2, 5, 9, 15]] = 0.5, 0.25, -0.5, -0.75
+    selected = marked(row, 3, [3, 3], 1)
+    assert list(np.flatnonzero(selected[0])) == [2, 3, 5, 9]
+    assert list(np.flatnonzero(selected[1])) == [3]
+    selected = marked(row, 8, [3, 3], 1)  # of which there are fewer
+    assert list(np.flatnonzero(selected[0])) == [2, 3, 5, 9, 15]
 
 
-def _compiled_with_sharded_columns():
+def _compiled_with_sharded_columns(size):
     import jax
     from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
     columns = NamedSharding(Mesh(np.array(jax.devices()), ["model"]), PartitionSpec(None, "model"))
-    numbers = jax.device_put(np.zeros((4, 4096), "float32"), columns)
-    return jax.jit(greatest, static_argnums=1).lower(numbers, 100).compile().as_text()
+    numbers = jax.device_put(np.zeros((4, size), "float32"), columns)
+    starts = np.zeros((4, 1), "int32")
+    compiled = jax.jit(greatest, static_argnums=(1, 3)).lower(numbers, 100, starts, 4).compile()
+    return compiled.as_text()
 
 
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="the others shard nothing")
-def test_sharded_columns_are_not_gathered():
+@pytest.mark.parametrize("size", [4096, 4104])  # 4104: no multiple of 16
+def test_sharded_columns_are_not_gathered(size):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
         with multiprocessing.get_context("spawn").Pool(1) as pool:
-            text = pool.apply(_compiled_with_sharded_columns)
+            text = pool.apply(_compiled_with_sharded_columns, (size,))
     assert "all-reduce" in text  # of the counts
     assert "all-gather" not in text
