@@ -113,14 +113,19 @@ def _cosines(samples, proxies):
     """
     num_classes, num_proxies, size = proxies.shape
     per_length = ops.reshape(reciprocal_length(proxies), (-1,))  # [C·N]
-    cosines = _products(samples, proxies) * per_length
+    products = _products(samples, proxies)
+    cosines = products * per_length
+    # What the gradient holds. TensorFlow alone would hold products and cosines; XLA, which
+    # multiplies anew wherever it needs cosines, would if it was these.
+    by_xla_alone = keras.backend.backend() == "jax"
+    held, factor = (products, ops.square(per_length)) if by_xla_alone else (cosines, per_length)
 
     def gradient(*arguments, upstream=None):
         # PyTorch gives the arguments too, the others upstream alone.
         upstream = arguments[0] if upstream is None else upstream
         of_products = upstream * per_length
         # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
-        along = ops.sum(of_products * cosines, axis=0) * per_length  # [C·N]
+        along = ops.sum(of_products * held, axis=0) * factor  # [C·N]
         of_samples = ops.matmul(of_products, ops.reshape(proxies, (-1, size)))
         of_proxies = ops.matmul(ops.transpose(of_products), samples)
         # Before the difference, not after: XLA would copy the proxies' gradient once more.
