@@ -115,10 +115,10 @@ def _cosines(samples, proxies):
     per_length = ops.reshape(reciprocal_length(proxies), (-1,))  # [C·N]
     products = _products(samples, proxies)
     cosines = products * per_length
-    # What the gradient holds. TensorFlow alone would hold products and cosines; XLA, which
-    # multiplies anew wherever it needs cosines, would if it was these.
-    by_xla_alone = keras.backend.backend() == "jax"
-    held, factor = (products, ops.square(per_length)) if by_xla_alone else (cosines, per_length)
+    # One of the two is held for the gradient. TensorFlow and PyTorch hold the cosines for the loss
+    # anyway; XLA alone makes cosines anew wherever they are needed, and holds the products anyway.
+    is_jax = keras.backend.backend() == "jax"
+    held, factor = (products, ops.square(per_length)) if is_jax else (cosines, per_length)
 
     def gradient(*arguments, upstream=None):
         # PyTorch gives the arguments too, the others upstream alone.
