@@ -77,6 +77,19 @@ def test_long_rows():
     np.testing.assert_array_equal(marked(rows, 250, starts, 10), ranked(rows, 250, starts, 10))
 
 
+@pytest.mark.tensorflow
+def test_compiled_by_xla_for_batches_of_any_size():
+    import tensorflow as tf
+
+    kinds = tf.TensorSpec((None, 5000), "float32"), tf.TensorSpec((None, 1), "int32")
+    select = tf.function(lambda x, y: greatest(x, 250, y, 3), kinds, jit_compile=True)
+    rows = np.random.default_rng(0).standard_normal((6, 5000)).astype("float32").round(2)
+    for size in (2, 6):
+        starts = np.arange(size, dtype="int32")
+        marks = select(rows[:size], starts[:, None]).numpy()
+        np.testing.assert_array_equal(marks, ranked(rows[:size], 250, starts, 3))
+
+
 def _while_loop(condition, body, values):
     while bool(condition(*values)):
         values = body(*values)
