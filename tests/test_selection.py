@@ -113,7 +113,7 @@ def test_similarities_take_few_passes(monkeypatch):
 
 def test_not_a_number_ends_the_search():
     row = np.full((2, 16), np.nan, "float32")
-    row[0, [2, 5, 9, 15]] = 0.5, 0.25, -0.5, -0.75
+    row[0, [2, 5, 9, 15]] = 0.5, 0.25, -0.5, -np.inf
     selected = marked(row, 3, [3, 3], 1)
     assert list(np.flatnonzero(selected[0])) == [2, 3, 5, 9]
     assert list(np.flatnonzero(selected[1])) == [3]
