@@ -96,12 +96,30 @@ def _while_loop(condition, body, values):
     return values
 
 
-def test_similarities_take_few_passes(monkeypatch):
-    count, counted = selection._Others.count, []
-    counting = lambda others, condition: counted.append(0) or count(others, condition)  # noqa: E731
+@pytest.fixture
+def counted(monkeypatch):
+    """As many items as there were passes over the numbers."""
+    count, passes = selection._Others.count, []
+    counting = lambda others, condition: passes.append(0) or count(others, condition)  # noqa: E731
     monkeypatch.setattr(selection._Others, "count", counting)
     monkeypatch.setattr(ops, "while_loop", _while_loop)  # in Python, so that each pass counts
     monkeypatch.setattr(ops, "cond", lambda which, yes, no: yes() if which else no())
+    return passes
+
+
+def test_equals_far_apart_take_one_pass(counted):
+    row = np.zeros((1, 5000), "float32")
+    row[0, [100, 4000]] = 0.5
+    column = lambda number: ops.convert_to_tensor(np.array([[number]]))  # noqa: E731
+    first = column(np.int32(0))
+    others = selection._Others(selection._in_lanes(ops.convert_to_tensor(row)), row[:, :1], first)
+    limits = column(np.float32(0.5)), column(np.float32(0.6))
+    end = selection._end_of_first(others, *limits, column(np.int32(1)), column(np.int32(2)))
+    assert 100 < int(end[0, 0]) <= 4000
+    assert len(counted) == 1
+
+
+def test_similarities_take_few_passes(counted):
     rng = np.random.default_rng(0)
     samples, proxies = rng.standard_normal((16, 32)), rng.standard_normal((5000, 32))
     similarities = samples @ proxies.T / np.linalg.norm(samples, axis=1)[:, None]
