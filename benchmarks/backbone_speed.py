@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 import backbone_contenders as contenders
-from reporting import described, environment, results_path, write
+from reporting import described, environment, in_own_process, results_path, write
 
 HERE = Path(__file__).parent
 NAME, TITLE = "backbone_speed", "Training speed"
@@ -60,26 +60,19 @@ def run_one(contender, folder, warm_up, steps):
 
 def measure(contender, folder, options):
     """One run in a process of its own."""
-    command = [sys.executable, __file__, "--one", contender, "--folder", str(folder)]
-    command += ["--warm-up", str(options.warm_up), "--steps", str(options.steps)]
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": BACKENDS[contender],
-        # TensorFlow turns it on by itself on some CPUs only.
-        **({"TF_ENABLE_ONEDNN_OPTS": "1"} if contender == "ours_with_onednn" else {}),
-        "PYTHONPATH": os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")]),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    load = os.getloadavg()[0]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+    arguments = ["--one", contender, "--folder", folder]
+    arguments += ["--warm-up", options.warm_up, "--steps", options.steps]
+    variables = {"KERAS_BACKEND": BACKENDS[contender]}
+    if contender == "ours_with_onednn":  # TensorFlow turns it on by itself on some CPUs only
+        variables["TF_ENABLE_ONEDNN_OPTS"] = "1"
+    found = in_own_process(__file__, *arguments, **variables)
     print(
         f"{contender:22} {statistics.median(found['seconds']):7.2f} s a step, of all cores "
         f"{found['cpu_seconds']:7.2f} s   losses {found['losses'][0]:.5f} to "
-        f"{found['losses'][-1]:.5f}   load before {load:.1f}",
+        f"{found['losses'][-1]:.5f}   load before {found['load_before']:.1f}",
         flush=True,
     )
-    return found | {"load_before": load}
+    return found
 
 
 def run_all(options):

@@ -10,23 +10,15 @@ is left out where it does not count. Prints a Markdown table.
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
-from head_contenders import Case, make_arrays, median_seconds
+from head_contenders import CASES, SMALL, fits_literally, make_arrays, median_seconds
+from reporting import in_own_process
 
-HERE = Path(__file__).parent
-CASES = {
-    "small": Case(100, 2, 64, separation=0.3),
-    "cars": Case(98, 12, 512, separation=0.3),
-    "11k": Case(11_318, 1, 512),
-    "100k": Case(100_000, 1, 512),
-    "1M": Case(1_000_000, 1, 128),
-}
+CASES = {"small": SMALL} | CASES
 CONTENDERS = ("ours", "normalized_softmax", "bare_products", "literal")
 
 
@@ -74,14 +66,11 @@ def run_one(name, case, batch):
 
 def measure(name, case, batch):
     """One run in a process of its own, or None where it failed, out of memory mostly."""
-    command = [sys.executable, __file__, "--one", name, "--cases", case, "--batches", str(batch)]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(HERE.parent),
-        "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
-    }
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+    arguments = "--one", name, "--cases", case, "--batches", batch
+    try:
+        return in_own_process(__file__, *arguments, XLA_PYTHON_CLIENT_PREALLOCATE="false")
+    except subprocess.CalledProcessError:
+        return None
 
 
 def row(case, batch, name, found):
@@ -105,8 +94,7 @@ def main():
         run_one(arguments.one, arguments.cases[0], arguments.batches[0])
         return
     problems = [(c, b, n) for c in arguments.cases for b in arguments.batches for n in CONTENDERS]
-    # Above some 20,000 classes the one-hot labels of the literal formulation fit nowhere.
-    problems = [p for p in problems if p[2] != "literal" or CASES[p[0]].num_classes < 20_000]
+    problems = [p for p in problems if p[2] != "literal" or fits_literally(CASES[p[0]])]
     runs = {problem: [] for problem in problems}
     for _ in range(arguments.rounds):
         for case, batch, name in problems:

@@ -37,6 +37,22 @@ class Case(NamedTuple):
         return 1.0 if self.num_proxies > 1 else 20.0
 
 
+CASES = {
+    "cars": Case(98, 12, 512, separation=0.3),
+    "cars_alone": Case(98, 12, 512),
+    "cub": Case(100, 12, 512, separation=0.3),
+    "11k": Case(11_318, 1, 512),
+    "100k": Case(100_000, 1, 512),
+    "1M": Case(1_000_000, 1, 128),
+}
+SMALL = Case(60, 2, 8)
+
+
+def fits_literally(case):
+    """Whether the one-hot labels of the literal formulation, `[C·N, C]`, fit into memory."""
+    return case.num_classes < 20_000
+
+
 def make_arrays(case, batch, seed=0):
     """Embeddings [B, D], proxies [C, N, D] and labels [B] at random."""
     rng = np.random.default_rng(seed)

@@ -13,25 +13,14 @@ Writes `results/head_speed.json`, and the table between the markers in `README.m
 import argparse
 import importlib.util
 import json
-import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 
-from head_contenders import Case, make_arrays, median_seconds
-from reporting import described, environment, memory, results_path, write
+from head_contenders import CASES, SMALL, fits_literally, make_arrays, median_seconds
+from reporting import described, environment, in_own_process, memory, results_path, write
 
 HERE = Path(__file__).parent
 NAME, TITLE = "head_speed", "Head speed"
-CASES = {
-    "cars": Case(98, 12, 512, separation=0.3),
-    "cars_alone": Case(98, 12, 512),
-    "cub": Case(100, 12, 512, separation=0.3),
-    "11k": Case(11_318, 1, 512),
-    "100k": Case(100_000, 1, 512),
-    "1M": Case(1_000_000, 1, 128),
-}
 BATCHES = (32, 128)
 PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "jax", "torch", "pytorch-metric-learning")
 KERAS = ("ours", "ours_xla", "normalized_softmax", "normalized_softmax_xla")
@@ -39,12 +28,10 @@ KERAS += ("bare_products", "bare_products_xla")
 KERAS += ("ours_jax", "normalized_softmax_jax", "bare_products_jax")
 PYTORCH = ("pytorch_soft_triple", "pytorch_proxy_anchor")
 LITERAL = ("literal", "literal_xla", "literal_jax", "pytorch_literal")
-# One-hot labels of [C·N, C] do not fit into memory beyond.
 CONTENDERS = {
-    name: KERAS + PYTORCH + (LITERAL if case.num_classes < 20_000 else ())
+    name: KERAS + PYTORCH + (LITERAL if fits_literally(case) else ())
     for name, case in CASES.items()
 }
-SMALL = Case(60, 2, 8)
 
 
 def contender_of(name):
@@ -82,22 +69,14 @@ def missing(name):
 
 def measure(case, batch, name):
     """One run in a process of its own."""
-    command = [sys.executable, __file__, "--one", name, "--cases", case, "--batches", str(batch)]
-    environment = {
-        **os.environ,
-        "KERAS_BACKEND": backend_of(name),
-        "PYTHONPATH": str(HERE.parent),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    load = os.getloadavg()[0]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+    arguments = "--one", name, "--cases", case, "--batches", batch
+    found = in_own_process(__file__, *arguments, KERAS_BACKEND=backend_of(name))
     print(
         f"{case:14} {batch:4} {name:24} {1000 * found['seconds']:9.2f} ms "
-        f"{found['added_bytes'] / 2**20:7.0f} MiB   load before {load:.1f}",
+        f"{found['added_bytes'] / 2**20:7.0f} MiB   load before {found['load_before']:.1f}",
         flush=True,
     )
-    return found | {"load_before": load}
+    return found
 
 
 def run_cases(cases, batches, rounds):

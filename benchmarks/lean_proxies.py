@@ -13,13 +13,11 @@ import itertools
 import json
 import os
 import statistics
-import subprocess
-import sys
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from reporting import environment, memory, write
+from reporting import environment, in_own_process, memory, write
 
 NAME, TITLE = "lean_proxies", "Memory of the proxies' optimizer"
 BATCH, STEPS, RATE = 32, 12, 1e-3
@@ -75,10 +73,9 @@ def glyphs(lean, multiplier, seed):
     return {name: found[name] for name in ("recall@1", "map@r")}
 
 
-def in_own_process(*arguments):
-    command = [sys.executable, __file__, "--one", *map(str, arguments)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+def measure(function, lean, *arguments):
+    """One run in a process of its own."""
+    return in_own_process(__file__, "--one", function, int(lean), *arguments)
 
 
 def table(result):
@@ -117,11 +114,11 @@ def main():
     runs, seeds = {name: {"glyphs": []} for name in OPTIMIZERS}, list(range(args.seeds))
     for name, (lean, multiplier) in OPTIMIZERS.items():
         sizes = args.classes, args.size
-        runs[name]["many"] = in_own_process("many_classes", int(lean), multiplier, *sizes)
+        runs[name]["many"] = measure("many_classes", lean, multiplier, *sizes)
         print(name, runs[name]["many"], flush=True)
     for seed in seeds:
         for name, (lean, multiplier) in OPTIMIZERS.items():
-            runs[name]["glyphs"].append(in_own_process("glyphs", int(lean), multiplier, seed))
+            runs[name]["glyphs"].append(measure("glyphs", lean, multiplier, seed))
             print(name, seed, runs[name]["glyphs"][-1], flush=True)
     where = environment("keras", "tensorflow_cpu")
     result = {"environment": where, "classes": args.classes, "size": args.size, "seeds": seeds}

@@ -1,4 +1,4 @@
-"""What the speed benchmarks share: where they ran, what memory they took, where results go."""
+"""What the benchmarks share: processes, where they ran, what memory they took, where results go."""
 
 import importlib.metadata
 import json
@@ -15,6 +15,34 @@ def memory(field):
     """This process's VmRSS or VmHWM in bytes."""
     line = next(x for x in Path("/proc/self/status").read_text().splitlines() if field in x)
     return 1024 * int(line.split()[1])
+
+
+def in_own_process(script, *arguments, **variables):
+    """Runs a benchmark's file once more, in a process of its own with the library beside it.
+
+    Args:
+        script: The file.
+        *arguments: Those of its command line.
+        **variables: Those of its environment, besides this process's.
+
+    Returns:
+        The dict whose JSON is the last line it prints, with the machine's load before the run as
+        `load_before`.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails.
+    """
+    paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    defaults = {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    load = os.getloadavg()[0]
+    done = subprocess.run(
+        [sys.executable, script, *map(str, arguments)],
+        env={**os.environ, **defaults, **variables},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1]) | {"load_before": load}
 
 
 def commit(folder):

@@ -14,15 +14,13 @@ import importlib.util
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 import retrieval_contenders as contenders
-from reporting import described, environment, memory, results_path, write
+from reporting import described, environment, in_own_process, memory, results_path, write
 
 HERE = Path(__file__).parent
 NAME, TITLE = "retrieval_speed", "Retrieval speed"
@@ -71,23 +69,16 @@ def missing(contender):
 
 def measure(case, contender, folder):
     """One run in a process of its own."""
-    command = [sys.executable, __file__, "--one", contender, "--folder", folder]
     backend = next(b for b in ("tensorflow", "jax", "torch") if importlib.util.find_spec(b))
-    environment = {
-        "KERAS_BACKEND": backend,
-        **os.environ,
-        "PYTHONPATH": str(HERE.parent),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    load = os.getloadavg()[0]
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
+    backend = os.environ.get("KERAS_BACKEND", backend)
+    arguments = "--one", contender, "--folder", folder
+    found = in_own_process(__file__, *arguments, KERAS_BACKEND=backend)
     print(
         f"{case:5} {contender:33} {found['seconds']:8.2f} s {found['added_bytes'] / 2**20:8.0f} MiB"
-        f"   load before {load:.1f}",
+        f"   load before {found['load_before']:.1f}",
         flush=True,
     )
-    return found | {"load_before": load}
+    return found
 
 
 def run_cases(cases, rounds):

@@ -14,7 +14,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 from pathlib import Path
 
@@ -22,7 +21,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples"))
 
-from reporting import commit, described, environment, memory, write
+from reporting import commit, described, environment, in_own_process, memory, write
 
 NAME, TITLE = "step_profile", "Parts of a training step"
 
@@ -159,10 +158,7 @@ def table(result):
 
 def measure(case, checkout):
     """One case in a process of its own, with the library of a checkout."""
-    command = [sys.executable, __file__, "--one", case]
-    variables = os.environ | {"PYTHONPATH": str(checkout)}
-    done = subprocess.run(command, env=variables, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    return in_own_process(__file__, "--one", case, PYTHONPATH=str(checkout))
 
 
 def main():
