@@ -5,6 +5,7 @@ import time
 import keras
 import numpy as np
 
+from keras_proxygml.arguments import check_integer
 from keras_proxygml.metrics import clustering_metrics, retrieval_metrics
 from keras_proxygml.metrics.inputs import check_cutoffs
 from keras_proxygml.models import embedder_of
@@ -68,8 +69,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         batch_size=128,
     ):
         super().__init__()
-        if isinstance(every, bool) or not hasattr(every, "__index__") or every < 1:
-            raise ValueError(f"every={every!r} is not allowed. Give an integer of 1 or more.")
+        check_integer("every", every, minimum=1)
         if embedder is not None and not hasattr(embedder, "predict_on_batch"):
             raise ValueError(
                 f"embedder is a {type(embedder).__name__}, allowed is a keras.Model. Give data as "
@@ -194,7 +194,7 @@ def _check_data(name, data):
 
 def _batches(data):
     is_indexed = isinstance(data, keras.utils.PyDataset)
-    for batch in (data[i] for i in range(len(data))) if is_indexed else data:
+    for batch in (data[i] for i in range(data.num_batches)) if is_indexed else data:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             raise ValueError(
                 f"A batch of type {type(batch).__name__} came, allowed are pairs (inputs, "

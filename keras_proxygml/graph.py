@@ -13,6 +13,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_proxygml.arguments import check_integer
 from keras_proxygml.selection import greatest
 from keras_proxygml.tensorflow_graph import by_xla
 
@@ -31,6 +32,20 @@ def widen(tensor):
     """
     is_double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
     return ops.cast(tensor, "float64" if is_double else "float32")
+
+
+def widen_integers(tensor):
+    """Casts 8- and 16-bit integers to int32, whose range holds any number of classes.
+
+    Args:
+        tensor: Any shape, integers or floats.
+
+    Returns:
+        The same, int32, or as it was.
+    """
+    narrow = ("int8", "uint8", "int16", "uint16")
+    is_narrow = keras.backend.standardize_dtype(tensor.dtype) in narrow
+    return ops.cast(tensor, "int32") if is_narrow else tensor
 
 
 def unit(vectors):
@@ -85,8 +100,9 @@ def similarity_graph(embeddings, proxies):
             f"Embeddings of shape {tuple(embeddings.shape)} and dtype {embeddings.dtype} came, "
             f"allowed are floats [B, D]. Pool or flatten feature maps, and cast integers."
         )
-    # A sample's cosines do not depend on its length, nor does the gradient of this division by a
-    # constant: it only keeps the squares of very long and very short embeddings in range.
+    # A sample's cosines do not depend on its length, so dividing by its largest component, held
+    # constant, changes neither them nor their gradient. It only keeps the squares of very long and
+    # very short embeddings in range.
     largest = ops.stop_gradient(ops.max(ops.abs(widen(embeddings)), axis=-1, keepdims=True))
     rescaled = widen(embeddings) / ops.where(largest > 1e-30, largest, 1.0)
     samples = unit(rescaled)  # [B, D]
@@ -115,10 +131,11 @@ def _cosines(samples, proxies):
     per_length = ops.reshape(reciprocal_length(proxies), (-1,))  # [C·N]
     products = _products(samples, proxies)
     cosines = products * per_length
-    # One of the two is held for the gradient. TensorFlow and PyTorch hold the cosines for the loss
-    # anyway; XLA alone makes cosines anew wherever they are needed, and holds the products anyway.
-    is_jax = keras.backend.backend() == "jax"
-    held, factor = (products, ops.square(per_length)) if is_jax else (cosines, per_length)
+    # One of the two is held for the gradient. TensorFlow holds the cosines for the loss anyway; XLA
+    # alone makes cosines anew wherever they are needed, and holds the products anyway. On PyTorch
+    # a result that holds its own gradient would hold itself, until Python looks for cycles.
+    is_tensorflow = keras.backend.backend() == "tensorflow"
+    held, factor = (cosines, per_length) if is_tensorflow else (products, ops.square(per_length))
 
     def gradient(*arguments, upstream=None):
         # PyTorch gives the arguments too, the others upstream alone.
@@ -153,18 +170,19 @@ def knn_subgraph(similarities, labels, k):
         k: How many proxies each sample keeps. Must exceed N.
 
     Returns:
-        Whether a proxy belongs to the sample's subgraph. `[B, C, N]`, bool, k true a row (fewer
-        where NaN leaves fewer: it is never chosen).
+        Whether a proxy belongs to the sample's subgraph. `[B, C, N]`, bool, k true a row; fewer
+        where NaN leaves fewer, which of other classes is never chosen unless all are.
 
     Raises:
-        ValueError: If k does not exceed N, or is larger than C·N.
+        ValueError: If k is no integer, does not exceed N, or is larger than C·N.
 
     Reference:
         Zhu et al., 2020, section 3.2, "relation-guided sub-graph construction".
     """
-    labels = ops.convert_to_tensor(labels)
+    labels = widen_integers(ops.convert_to_tensor(labels))
     _, num_classes, num_proxies = similarities.shape
     total = num_classes * num_proxies
+    check_integer("k", k, minimum=0)
     if not num_proxies < k <= total:
         raise ValueError(
             f"k={k} of {total} proxies ({num_classes} classes of {num_proxies}) is not possible. "
@@ -173,6 +191,7 @@ def knn_subgraph(similarities, labels, k):
         )
     if k == total:
         return ops.ones_like(similarities, dtype="bool")
+    k = int(k)
     numbers = ops.reshape(ops.stop_gradient(widen(similarities)), (-1, total))
     # PyTorch's own ranking is fast, and its compiler can't see through a search of unknown length.
     select = _ranked_first if keras.backend.backend() == "torch" else greatest
@@ -185,14 +204,16 @@ def _ranked_first(numbers, k, start, width):
     """What `greatest` marks, by ranking. `[B, M]`, bool."""
     columns = ops.arange(numbers.shape[1])
     always = ops.logical_and(columns >= start, columns < start + width)
+    usable = ops.logical_or(always, ops.logical_not(ops.isnan(numbers)))
     # The paper adds 1 to the own class's similarities, its code 1000: infinity ranks the same and
     # rounds nothing.
-    ranked = ops.where(always, np.inf, numbers)
+    ranked = ops.where(always, np.inf, ops.where(usable, numbers, -np.inf))
     places = ops.top_k(ranked, k + width, sorted=False)[1]  # [B, k]
     rows = ops.broadcast_to(ops.arange(places.shape[0], dtype=places.dtype)[:, None], places.shape)
     chosen = ops.reshape(ops.stack([rows, places], axis=-1), (-1, 2))  # [B·k, 2]
     none = ops.zeros_like(numbers, dtype="bool")
-    return ops.scatter_update(none, chosen, ops.ones_like(chosen[:, 0], dtype="bool"))
+    marked = ops.scatter_update(none, chosen, ops.ones_like(chosen[:, 0], dtype="bool"))
+    return ops.logical_and(marked, usable)
 
 
 def reverse_label_propagation(similarities, subgraph):
@@ -228,6 +249,7 @@ def masked_softmax_loss(scores, reached, labels):
         Zhu et al., 2020, section 3.3, "masked softmax".
     """
     logits = ops.where(reached, scores, _UNREACHED)
+    labels = widen_integers(labels)
     in_range = ops.logical_and(labels >= 0, labels < scores.shape[-1])
     labels = ops.where(in_range, labels, 0)
     losses = ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)

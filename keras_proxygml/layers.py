@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_proxygml.arguments import check_integer
 from keras_proxygml.graph import similarity_graph
 from keras_proxygml.regularizers import ProxySeparation
 
@@ -42,8 +43,10 @@ class ProxySimilarity(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.num_classes = _integer("num_classes", num_classes, minimum=2)
-        self.num_proxies = _integer("num_proxies", num_proxies, minimum=1)
+        check_integer("num_classes", num_classes, minimum=2)
+        check_integer("num_proxies", num_proxies, minimum=1)
+        self.num_classes = int(num_classes)  # NumPy's can't be saved
+        self.num_proxies = int(num_proxies)
         self.proxies_initializer = keras.initializers.get(proxies_initializer)
         self.proxies_regularizer = keras.regularizers.get(proxies_regularizer)
 
@@ -129,10 +132,3 @@ class ProxyGML(ProxySimilarity):
             proxies_regularizer=proxies_regularizer,
             **kwargs,
         )
-
-
-def _integer(name, value, minimum):
-    # bool is an int in Python; NumPy's integers are welcome (len(classes) may be one).
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value < minimum:
-        raise ValueError(f"{name}={value!r} is not allowed. Give an integer of {minimum} or more.")
-    return int(value)

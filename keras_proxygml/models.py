@@ -24,11 +24,12 @@ def embedder_of(model):
     """
     heads = [layer for layer in model.layers if isinstance(layer, ProxySimilarity)]
     if len(heads) != 1:
-        found = ", ".join(head.name for head in heads) or "none; one inside an inner model hides"
+        found = ", ".join(head.name for head in heads) or "none among its own layers"
         raise ValueError(
-            f"{model.name} has {len(heads)} proxy layers ({found}), allowed is one. Make the "
-            f"embedder yourself: keras.Model(model.input, embeddings). A model that ends in "
-            f"embeddings is one: RetrievalEvaluation(data, embedder=model)."
+            f"{model.name} has {len(heads)} proxy layers ({found}), allowed is one. Give the inner "
+            f"model that has one, or make the embedder yourself: keras.Model(model.input, "
+            f"embeddings). A model that ends in embeddings is an embedder already: "
+            f"RetrievalEvaluation(data, embedder=model)."
         )
     if not getattr(model, "inputs", None):
         raise ValueError(

@@ -1,7 +1,11 @@
 """Optimizers that know proxies."""
 
+import math
+
 import keras
 from keras import ops
+
+from keras_proxygml.arguments import check_not_negative
 
 # What Keras's Adam names its variables.
 _MOMENTS = ("momentum", "velocity")
@@ -55,13 +59,12 @@ class ProxyAdam(keras.optimizers.Adam):
         **adam,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **adam)
-        if not proxy_multiplier > 0:
+        if not 0 < proxy_multiplier < math.inf:
             raise ValueError(
-                f"proxy_multiplier={proxy_multiplier!r} is not allowed. Give a number above 0; to "
-                f"keep the proxies as they are, set trainable=False on their layer."
+                f"proxy_multiplier={proxy_multiplier!r} is not allowed. Give a finite number above "
+                f"0; to keep the proxies as they are, set trainable=False on their layer."
             )
-        if not l2 >= 0:
-            raise ValueError(f"l2={l2!r} is not allowed. Give a number of 0 or more.")
+        check_not_negative("l2", l2, usual=1e-4)
         if lean_proxies and self.amsgrad:
             raise ValueError(
                 "lean_proxies=True came with amsgrad=True, which keeps another moment for each "

@@ -9,18 +9,19 @@ PACKAGE = Path(__file__).parent.parent / "keras_proxygml"
 
 # What each part may import of the others.
 ALLOWED = {
+    "arguments": set(),
     "selection": set(),
     "tensorflow_graph": set(),
-    "graph": {"selection", "tensorflow_graph"},
+    "graph": {"arguments", "selection", "tensorflow_graph"},
     "metrics": set(),
-    "datasets": set(),
+    "datasets": {"arguments"},
     "distribution": set(),
-    "regularizers": {"graph", "tensorflow_graph"},
-    "losses": {"graph", "tensorflow_graph"},
-    "optimizers": set(),
-    "layers": {"graph", "regularizers"},
+    "regularizers": {"arguments", "graph", "tensorflow_graph"},
+    "losses": {"arguments", "graph", "tensorflow_graph"},
+    "optimizers": {"arguments"},
+    "layers": {"arguments", "graph", "regularizers"},
     "models": {"layers"},
-    "callbacks": {"metrics", "models"},
+    "callbacks": {"arguments", "metrics", "models"},
     "visualization": {"graph", "metrics"},
     "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.

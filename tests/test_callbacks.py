@@ -27,6 +27,11 @@ class Batches(keras.utils.PyDataset):
         return TEST[0][rows], TEST[1][rows, None]
 
 
+class WithoutLength(keras.utils.PyDataset):
+    num_batches = 4
+    __getitem__ = Batches.__getitem__
+
+
 def logs_of(callback, **arguments):
     model = small.model()
     history = model.fit(*small.data(), callbacks=[callback], **{**QUICK, **arguments})
@@ -49,7 +54,7 @@ def test_batches_give_what_arrays_give():
     embedder = embedder_of(small.model())
     expected = RetrievalEvaluation(TEST, embedder).evaluate()
     pairs = zip(np.split(TEST[0], 4), np.split(TEST[1], 4), strict=True)
-    forms = [Batches(), IterableOnly(list(pairs))]
+    forms = [Batches(), WithoutLength(), IterableOnly(list(pairs))]
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 

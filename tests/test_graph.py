@@ -139,6 +139,42 @@ def test_k_out_of_range(k):
         knn_subgraph(ops.zeros((1, 5, 2)), np.array([0], "int32"), k)
 
 
+@pytest.mark.parametrize("k", [5.0, np.float64(5), 5.5, True, "5"])
+def test_k_that_is_no_integer(k):
+    with pytest.raises(ValueError, match=r"k=.* is not allowed\. Give an integer"):
+        knn_subgraph(ops.zeros((1, 5, 2)), np.array([0], "int32"), k)
+
+
+def test_nan_is_chosen_only_where_all_are():
+    row = np.array([[[0.2], [np.nan], [0.9], [0.1], [np.nan]]], "float32")
+    subgraph = {
+        k: ops.convert_to_numpy(knn_subgraph(row, np.array([0]), np.int64(k)))[0, :, 0].tolist()
+        for k in (2, 4, 5)
+    }
+    assert subgraph[2] == [True, False, True, False, False]
+    assert subgraph[4] == [True, False, True, True, False]
+    assert all(subgraph[5])
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch counts references")
+def test_a_step_leaves_no_similarities_behind():
+    import gc
+    import weakref
+
+    import torch
+
+    gc.disable()
+    try:
+        proxies = torch.ones((3, 2, 4), requires_grad=True)
+        similarities = similarity_graph(torch.ones((5, 4)), proxies)
+        base = weakref.ref(similarities._base)
+        similarities.sum().backward()
+        del similarities
+        assert base() is None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("length", [0.0, 1e-38, 1e-20, 1e20, 1e38])
 def test_any_length_has_finite_loss_and_gradient(length):
     rng = np.random.default_rng(0)

@@ -80,7 +80,7 @@ def test_ratio_outside_its_range(ratio):
         ProxyGMLLoss(ratio)
 
 
-@pytest.mark.parametrize("scale", [0, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("scale", [0, -1, float("inf"), float("nan"), None])
 def test_scale_outside_its_range(scale):
     with pytest.raises(ValueError, match=r"scale=.* is not allowed"):
         ProxyGMLLoss(scale=scale)
@@ -132,14 +132,38 @@ def test_label_out_of_range_in_fit_raises_or_gives_nan(label, num_proxies, jit_c
     head = ProxyGML(5, num_proxies, proxies_regularizer=None)
     model = keras.Sequential([keras.Input((3,)), head])
     model.compile("sgd", ProxyGMLLoss(0.5), jit_compile=jit_compile)
-    data = np.ones((4, 3), "float32"), np.array([0, 1, label, 2], "int32")
+    data = np.ones((4, 3), "float32"), np.array([3, 1, label, 2], "int32")
     if jit_compile:  # XLA cannot raise
         assert np.isnan(model.fit(*data, verbose=0).history["loss"][0])
     else:
-        ends = rf"\[{min(label, 0)} {max(label, 2)}\]"
+        ends = rf"\[{min(label, 1)} {max(label, 3)}\]"
         message = rf"(?s)(Label {label} came.* 0 to 4|allowed are 0 to 4.*largest:\]? {ends})"
         with pytest.raises(Exception, match=message):
             model.fit(*data, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16"])
+@pytest.mark.parametrize("in_tensor", [False, True])
+def test_labels_in_few_bits_for_more_classes_than_these_count(dtype, in_tensor):
+    labels = np.array([0, 1, 100], dtype)
+    similarities = np.random.default_rng(0).uniform(-1, 1, (3, 300, 2)).astype("float32")
+    expected = keras.ops.convert_to_numpy(proxy_gml(labels.astype("int32"), similarities, 30))
+    given = keras.ops.convert_to_tensor(labels) if in_tensor else labels
+    found = keras.ops.convert_to_numpy(proxy_gml(given, similarities, 30))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.tensorflow
+def test_labels_of_unknown_shape_are_refused():
+    import tensorflow as tf
+
+    @tf.function
+    def losses(labels):
+        labels = tf.numpy_function(lambda x: x, [labels], tf.int32)
+        return proxy_gml(labels, tf.zeros([2, 3, 1]), 2)
+
+    with pytest.raises(ValueError, match=r"Labels of unknown shape .* labels\.set_shape"):
+        losses(tf.constant([0, 1]))
 
 
 @pytest.mark.tensorflow

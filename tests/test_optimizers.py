@@ -225,11 +225,12 @@ def test_a_model_with_frozen_proxies_loads(tmp_path, file):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"proxy_multiplier": 0}, {"proxy_multiplier": -1}, {"l2": -0.1}]
+    "arguments",
+    [{"proxy_multiplier": x} for x in (0, -1, np.inf)] + [{"l2": x} for x in (-0.1, None)],
 )
 def test_bad_arguments(arguments):
     (name,) = arguments
-    with pytest.raises(ValueError, match=f"{name}=.* is not allowed. Give a number"):
+    with pytest.raises(ValueError, match=f"{name}=.* is not allowed. Give a finite number"):
         ProxyAdam(0.01, **arguments)
 
 

@@ -7,6 +7,7 @@ import itertools
 
 import numpy as np
 
+from keras_proxygml.arguments import check_integer
 from keras_proxygml.datasets.groups import in_groups
 from keras_proxygml.datasets.pixels import TRIES, central_crop, decode, random_window, resize
 from keras_proxygml.datasets.reading import read_images
@@ -60,8 +61,8 @@ def training_batches(
     and the number of files alone: two runs give equal batches, two epochs do not.
 
     Args:
-        files: Which images, `ImageFiles`. JPEG, PNG, BMP or the first frame of a GIF; grey and
-            CMYK ones become RGB.
+        files: Which images, `ImageFiles`. JPEG, PNG, BMP, or the first frame of a GIF or WebP;
+            grey and CMYK ones become RGB.
         batch_size: Images in a batch, B. The last batch of an epoch holds what is left.
         image_size: Height and width S of the images in pixels.
         area: Smallest and largest share of an image to crop.
@@ -102,7 +103,8 @@ def training_batches(
     tf = _tensorflow()
     sizes = {"image_size": image_size, "images_per_class": images_per_class}
     _check(files, on_error, batch_size=batch_size, **sizes)
-    _check_whole(0, seed=seed, first_epoch=first_epoch)
+    check_integer("seed", seed, minimum=0)
+    check_integer("first_epoch", first_epoch, minimum=0)
     if batch_size % images_per_class:
         raise ValueError(
             f"batch_size={batch_size} is no multiple of images_per_class={images_per_class}, which "
@@ -157,7 +159,8 @@ def evaluation_batches(
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: `[B, S, S, 3]`, float32, and `[B]`, int32, for
-        `RetrievalEvaluation` and `predict`.
+        `RetrievalEvaluation` and `predict`. Row i of what `predict` returns belongs to
+        `files.paths[i]` only where no image is skipped: for search, give `on_error="raise"`.
 
     Raises:
         ValueError: If there are no files, or an argument is out of range.
@@ -208,26 +211,19 @@ def _tensorflow():
     except ImportError as error:
         raise ImportError(
             "The image pipeline is one of tf.data, and TensorFlow is not installed. Run "
-            "`pip install 'keras-proxygml[tensorflow]'`; any backend of Keras takes its batches."
+            "`pip install tensorflow`; any backend of Keras takes its batches."
         ) from error
     return tensorflow
 
 
 def _check(files, on_error, **sizes):
     """Refuses what no batch can be made of."""
-    _check_whole(1, **sizes)
+    for name, value in sizes.items():
+        check_integer(name, value, minimum=1)
     if on_error not in ("skip", "raise"):
         raise ValueError(f'on_error={on_error!r} is unknown. Use "skip" or "raise".')
     if not len(files):
         raise ValueError("files holds no image. Give ImageFiles of one or more.")
-
-
-def _check_whole(least, **values):
-    for name, value in values.items():
-        if not isinstance(value, (int, np.integer)) or value < least:
-            raise ValueError(
-                f"{name}={value!r} is not allowed. Give an integer of {least} or more."
-            )
 
 
 def _check_range(name, value, largest):

@@ -65,6 +65,6 @@ def _tensorflow_datasets():
     except ImportError as error:
         raise ImportError(
             "Reading what tensorflow-datasets prepared takes tensorflow-datasets, which is not "
-            "installed. Run `pip install 'keras-proxygml[datasets]'`."
+            "installed. Run `pip install tensorflow-datasets`."
         ) from error
     return tensorflow_datasets

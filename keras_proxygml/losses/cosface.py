@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_proxygml.losses.arguments import check_not_negative, check_positive
+from keras_proxygml.arguments import check_not_negative, check_positive
 from keras_proxygml.losses.class_scores import nearest_proxies, own_class, softmax_loss
 from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss

@@ -3,7 +3,7 @@
 import numpy as np
 from keras import ops
 
-from keras_proxygml.graph import widen
+from keras_proxygml.graph import widen, widen_integers
 from keras_proxygml.tensorflow_graph import raise_unless
 
 
@@ -42,9 +42,14 @@ def check_integers(labels):
     may_be_averaged = dtype == "float64" and ops.is_tensor(labels) and not hasattr(labels, "numpy")
     if "int" not in dtype and not may_be_averaged:
         raise ValueError(
-            f"Labels of dtype {dtype} came, allowed are integers from 0 to the number of classes "
-            f"minus 1. Cast whole numbers with labels.astype('int32'); turn names into numbers "
-            f"with numpy.unique(names, return_inverse=True)."
+            f"Labels of dtype {dtype} came, allowed are integers. Cast whole numbers with "
+            f"labels.astype('int32'); turn names into numbers with numpy.unique(names, "
+            f"return_inverse=True)."
+        )
+    if getattr(labels.shape, "rank", 1) is None:  # as TensorFlow's functions in Python give them
+        raise ValueError(
+            "Labels of unknown shape came, allowed are [B] and [B, 1]. Call "
+            "labels.set_shape([None]) on batches in the data set's map."
         )
     shape = tuple(labels.shape)
     if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
@@ -76,7 +81,8 @@ def check_range(labels, num_classes):
         none_wrong = not bool(ops.any(is_wrong))
     except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
         # A batch may be empty: a replica's share of the last one.
-        ends = ops.stack([ops.min(labels, initial=0), ops.max(labels, initial=0)])
+        least, most = ops.min(labels, initial=num_classes), ops.max(labels, initial=-1)
+        ends = ops.stack([least, most])
         message = f"Labels came that are no classes, {allowed} The smallest and the largest:"
         raise_unless(ops.logical_not(ops.any(is_wrong)), message, ends)
         return
@@ -105,5 +111,6 @@ def checked(labels, similarities):
     check_similarities(similarities)
     labels = labels if ops.is_tensor(labels) else np.asarray(labels)
     check_integers(labels)
+    labels = widen_integers(labels)
     check_range(labels, similarities.shape[1])
     return ops.reshape(ops.convert_to_tensor(labels), (-1,)), similarities

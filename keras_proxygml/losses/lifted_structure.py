@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from keras_proxygml.losses.arguments import check_not_negative
+from keras_proxygml.arguments import check_not_negative
 from keras_proxygml.losses.distances import pairwise_distances
 from keras_proxygml.losses.embedding_loss import EmbeddingLoss, checked, pairs
 
@@ -21,8 +21,8 @@ def lifted_structure(labels, embeddings, margin=1.0):
 
     Returns:
         B times the sample's share of the loss, each pair shared by both, so that the mean is the
-        loss. `[B]`, float32, or float64 where `embeddings` are. 0 where a positive pair or a
-        negative lacks.
+        loss. `[B]`, float32, or float64 where `embeddings` are. 0 where there is no
+        positive pair, or no negative.
 
     Raises:
         ValueError: If labels are not integers, or embeddings are not `[B, D]`.

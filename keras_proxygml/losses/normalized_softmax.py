@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_proxygml.losses.arguments import check_positive
+from keras_proxygml.arguments import check_positive
 from keras_proxygml.losses.class_scores import nearest_proxies, softmax_loss
 from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss

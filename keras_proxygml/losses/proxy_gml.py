@@ -4,8 +4,8 @@ import math
 
 import keras
 
+from keras_proxygml.arguments import check_positive
 from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, reverse_label_propagation
-from keras_proxygml.losses.arguments import check_positive
 from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 from keras_proxygml.tensorflow_graph import by_xla
@@ -26,8 +26,8 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         graph runs where that is TensorFlow's and not compiled by XLA.
 
     Raises:
-        ValueError: If k is out of its range, labels are not integers in `[0, C)`, or similarities
-            are not `[B, C, N]`.
+        ValueError: If k is no integer or out of its range, labels are not integers in `[0, C)`, or
+            similarities are not `[B, C, N]`.
 
     Reference:
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
@@ -52,8 +52,8 @@ class ProxyGMLLoss(ProxyLoss):
     paper's other term, the proxies' own, is `ProxySeparation`, a regularizer of the layer.)
 
     Args:
-        ratio: Share of all proxies that a sample keeps, in (0, 1]. Must be more than 1/C, that a
-            negative is left. The paper has 0.05.
+        ratio: Share of all proxies that a sample keeps, in (0, 1]. Must be more than 1/C, so that
+            a negative is left. The paper has 0.05.
         scale: Factor of the class scores before the softmax, above 0. A score sums N cosines,
             which acts like a temperature of 1/N: N · scale of 4 to 10 is a good start. (The
             official code has 20 for N = 1, in a line commented out.)
@@ -74,7 +74,7 @@ class ProxyGMLLoss(ProxyLoss):
     to look into it, train with `run_eagerly=True`.
 
     Raises:
-        ValueError: If `ratio` keeps too few or too many proxies, labels are not integers in
+        ValueError: If `ratio` is outside (0, 1] or keeps no negative, labels are not integers in
             `[0, C)`, or similarities are not `[B, C, N]`.
 
     Reference:

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_proxygml.losses.arguments import check_not_negative
+from keras_proxygml.arguments import check_not_negative
 from keras_proxygml.losses.distances import check_distance, pairwise_distances
 from keras_proxygml.losses.embedding_loss import EmbeddingLoss, checked, pairs
 
@@ -20,7 +20,7 @@ def triplet_semi_hard(labels, embeddings, margin=1.0, distance="L2"):
 
     Returns:
         B times the anchor's share of the mean over all positive pairs, so that the mean is that
-        mean. `[B]`, float32, or float64 where `embeddings` are. 0 where no triplet is.
+        mean. `[B]`, float32, or float64 where `embeddings` are. 0 where there is none.
 
     Raises:
         ValueError: If labels are not integers, embeddings are not `[B, D]`, or `distance` is no

@@ -1,9 +1,9 @@
 """What the regularizers of proxies share."""
 
-import math
-
 import keras
 from keras import ops
+
+from keras_proxygml.arguments import check_not_negative
 
 
 class ProxyRegularizer(keras.regularizers.Regularizer):
@@ -18,8 +18,7 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
     """
 
     def __init__(self, weight):
-        if not 0 <= weight < math.inf:
-            raise ValueError(f"weight={weight!r} is not allowed. Give a number of 0 or more.")
+        check_not_negative("weight", weight, usual=0.3)
         self._weight = weight
 
     @property

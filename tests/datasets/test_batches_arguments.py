@@ -65,5 +65,5 @@ def test_no_files_are_refused():
 @pytest.mark.parametrize("make", [training_batches, evaluation_batches])
 def test_missing_tensorflow_is_named(files, monkeypatch, make):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-proxygml\[tensorflow\]'"):
+    with pytest.raises(ImportError, match=r"`pip install tensorflow`"):
         make(files)

@@ -92,5 +92,5 @@ def test_other_data_sets_and_full_folders_are_refused(tfds, tmp_path):
 
 def test_missing_extra_is_named(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(ImportError, match=r"pip install 'keras-proxygml\[datasets\]'"):
+    with pytest.raises(ImportError, match=r"`pip install tensorflow-datasets`"):
         unpack_prepared(tmp_path, tmp_path / "new")
