@@ -1,16 +1,16 @@
-"""The paper's experiment: fine-tune a backbone with ProxyGML, and test it on classes it never saw.
+r"""The paper's experiment: fine-tune a backbone with ProxyGML, and test it on classes it never saw.
 
     python examples/train_cars.py --data-dir cars --weights bn_inception-52deb4733.pth
     python examples/train_cars.py --dataset cub200 --data-dir CUB_200_2011 --weights ...
-    python examples/train_cars.py --dataset folder --data-dir photos --recipe fine-tune \\
+    python examples/train_cars.py --dataset folder --data-dir photos \
         --backbone EfficientNetV2B0 --weights imagenet
     python examples/train_cars.py --demo            # a miniature made on the spot, in minutes
 
 A run that was cut off goes on with its last whole epoch when it is started again with the same
 arguments. What it leaves in --output: `log.csv`, `tensorboard/`, `results.json`, and the embedder,
-from RGB images of 0 to 255 to vectors, as `embedder.keras` and `saved_model/`. The test half is
-looked at after each epoch, as in the paper, but chooses nothing: the weights of the last epoch
-count.
+from RGB images of 0 to 255 to vectors, as `embedder.keras` and, on TensorFlow, `saved_model/`; and
+to go on from, `arguments.json` and `backup/`. The test half is looked at after each epoch, as in
+the paper, but chooses nothing: the weights of the last epoch count.
 """
 
 import contextlib
@@ -44,10 +44,10 @@ LOADERS = {
     "stanford_online_products": datasets.stanford_online_products,
     "folder": datasets.image_folder,
 }
-HOW_TO = """No --data-dir was given, and nothing is downloaded by itself. Choose one:
+HOW_TO = """No --data-dir was given, and no data set is downloaded by itself. Choose one:
   --demo                                    a miniature made on the spot, in minutes
   --dataset folder --data-dir FOLDER        your images, in a folder for each class; better with
-      --recipe fine-tune --backbone EfficientNetV2B0 --weights imagenet
+      --backbone EfficientNetV2B0 --weights imagenet
   --dataset cars196 --data-dir FOLDER       the paper's, unpacked: also cub200 and
                                             stanford_online_products"""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import keras_proxygml
 from keras_proxygml import datasets, metrics
@@ -94,13 +95,23 @@ def few(half, classes):
 
 
 RUN = {"README.md", "docs/metrics.md", "docs/migration.md"}
-RUN_ELSEWHERE = {"docs/scaling.md"}  # by test_distribution_jax.py
+RUN_ELSEWHERE = {"docs/your-images.md", "docs/scaling.md"}  # below, and by test_distribution_jax.py
 
 
 def test_all_code_of_documents_is_run():
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
     with_code = {str(d.relative_to(ROOT)) for d in documents if "```python" in d.read_text()}
     assert with_code == RUN | RUN_ELSEWHERE
+
+
+def run_code_of(document):
+    """Runs a document's Python, block after block, and returns its names."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)
+    assert blocks
+    namespace = {}
+    for block in blocks:
+        exec(compile(block, document, "exec"), namespace)
+    return namespace
 
 
 @pytest.mark.parametrize("document", sorted(RUN))
@@ -110,11 +121,7 @@ def test_code_of_documents(tmp_path, monkeypatch, capsys, document):
     sample = few(train, 96) if "migration" in document else (train[0][::12], train[1][::12])
     monkeypatch.setattr(datasets, "glyphs", lambda: (sample, few(test, 40)))
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.S)
-    assert blocks
-    namespace = {}
-    for block in blocks:
-        exec(compile(block, document, "exec"), namespace)
+    namespace = run_code_of(document)
     printed = capsys.readouterr().out
     if document == "docs/metrics.md":
         assert "index_recall@1" in printed
@@ -125,6 +132,40 @@ def test_code_of_documents(tmp_path, monkeypatch, capsys, document):
         # faiss finds what we find: itself, then the same others.
         exact = metrics.nearest(namespace["vectors"][:5], 10, gallery=namespace["vectors"])[1]
         np.testing.assert_allclose(namespace["similarities"], exact, atol=1e-5)
+
+
+def small_backbone(*, include_top, weights, input_shape, pooling):
+    assert (include_top, weights, pooling) == (False, "imagenet", "avg")
+    return keras.Sequential(
+        [
+            keras.Input(input_shape),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(8, 16, strides=16),
+            keras.layers.BatchNormalization(),
+            keras.layers.GlobalAveragePooling2D(),
+        ]
+    )
+
+
+def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    # What the document takes from elsewhere: photographs, and a network with its weights.
+    monkeypatch.setattr(keras.applications, "EfficientNetV2B0", small_backbone)
+    rng = np.random.default_rng(0)
+    for name in ("bed", "bench", "chair", "lamp", "sofa", "table"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = rng.integers(0, 256, (60, 80, 3), "uint8")
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.jpg")
+    namespace = run_code_of("docs/your-images.md")
+    printed = capsys.readouterr().out
+    assert "Epoch 12/12" in printed
+    assert namespace["train"].class_names == ("bed", "bench", "chair")
+    assert str(Path("photos/lamp/0.jpg")) in printed
+    np.testing.assert_array_equal(namespace["places"][:, 0], range(5))
+    batch_norms = [x for x in namespace["backbone"].layers if "Batch" in type(x).__name__]
+    assert not any(layer.trainable for layer in batch_norms)
+    assert len(namespace["model"].trainable_weights) == 2 + 2 + 1  # convolution, dense, proxies
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

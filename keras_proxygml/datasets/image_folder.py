@@ -1,13 +1,15 @@
 """Images in a folder for each class."""
 
+import mimetypes
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_proxygml.datasets.files import ImageFiles, group
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif")  # what TensorFlow decodes
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")  # what TensorFlow decodes
 
 
 def image_folder(directory, *, seed=None):
@@ -15,8 +17,9 @@ def image_folder(directory, *, seed=None):
 
     The directory is either a folder of class folders, of which half become the training half, or
     it has `train/` and `test/` with class folders of their own, as the official ProxyGML code
-    wants them. Images are files ending in .jpg, .jpeg, .png, .bmp or .gif, in any case; what else
-    lies about, and whatever begins with a dot, is left out. Classes are in the order of their
+    wants them. Images are files ending in .jpg, .jpeg, .png, .webp, .bmp or .gif, in any case; what
+    else lies about, and whatever begins with a dot, is left out, with a warning if it is an image
+    of another kind. Classes are in the order of their
     folders' names, by value where the name is a whole number and before all others.
 
     Args:
@@ -93,10 +96,11 @@ def _halves(folder, seed):
 
 def _read(folder):
     """Reads class folders into `ImageFiles`."""
-    paths, labels, names = [], [], _subfolders(folder)
+    paths, labels, names, others = [], [], _subfolders(folder), []
     for label, name in enumerate(names):
-        with os.scandir(folder / name) as entries:
-            images = sorted(e.path for e in entries if _is_image(e.name))
+        files = sorted(path for path in (folder / name).iterdir() if path.name[0] != ".")
+        images = [path for path in files if path.suffix.lower() in SUFFIXES]
+        others += [path for path in files if _is_of_another_kind(path)]
         if not images:
             raise FileNotFoundError(
                 f"The class folder {folder / name} has no image, that is no file ending in "
@@ -104,6 +108,12 @@ def _read(folder):
             )
         paths += images
         labels += [label] * len(images)
+    if others:
+        warnings.warn(
+            f"Left out {len(others):,} images of {folder}, such as {others[0]}, which TensorFlow "
+            f"does not read. Convert them to one of {', '.join(SUFFIXES)}.",
+            stacklevel=1,
+        )
     return ImageFiles(paths, labels, names)
 
 
@@ -116,5 +126,6 @@ def _subfolders(folder):
     return sorted(names, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))
 
 
-def _is_image(name):
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _is_of_another_kind(path):
+    kind = mimetypes.guess_type(path.name)[0] or ""
+    return kind.startswith("image/") and path.suffix.lower() not in SUFFIXES

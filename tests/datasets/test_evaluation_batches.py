@@ -64,6 +64,8 @@ def test_kinds_of_images_are_read_as_pil_reads_them(tmp_path):
         "palette.png": ("P", {}),
         "bitmap.bmp": ("RGB", {}),
         "palette.gif": ("P", {}),
+        "photo.webp": ("RGB", {"quality": 90}),
+        "alpha.webp": ("RGBA", {"lossless": True}),
     }
     for name, (mode, options) in kinds.items():
         photo(80, 64).convert(mode).save(tmp_path / name, **options)

@@ -37,13 +37,25 @@ def test_seed_chooses_the_half(tmp_path):
 
 def test_other_files_are_left_out(tmp_path):
     write_classes(tmp_path, ["a", "b"])
-    for name in ("notes.txt", "a/notes.txt", "a/.hidden.jpg", "a/image.webp"):
+    for name in ("notes.txt", "a/notes.txt", "a/.hidden.jpg", "a/.hidden.tif"):
         (tmp_path / name).touch()
     (tmp_path / ".cache").mkdir()
     write_image(tmp_path / "b" / "LARGE.JPEG", 0)
     write_image(tmp_path / "b" / "graph.PNG", 0)
     train, test = image_folder(tmp_path)
     assert (len(train), len(test)) == (2, 4)
+
+
+def test_images_of_another_kind_are_left_out_with_a_warning(tmp_path):
+    write_classes(tmp_path, ["a", "b"])
+    for name in ("scan.TIF", "scan2.tiff", "notes.txt"):
+        (tmp_path / "b" / name).touch()
+    message = (
+        r"Left out 2 images of .*, such as .*b/scan\.TIF, which .* Convert them to one of \.jpg"
+    )
+    with pytest.warns(UserWarning, match=message):
+        _, test = image_folder(tmp_path)
+    assert len(test) == 2
 
 
 def test_class_named_train_is_no_split(tmp_path):
