@@ -112,7 +112,8 @@ def test_equals_far_apart_take_one_pass(counted):
     row[0, [100, 4000]] = 0.5
     column = lambda number: ops.convert_to_tensor(np.array([[number]]))  # noqa: E731
     first = column(np.int32(0))
-    others = selection._Others(selection._in_lanes(ops.convert_to_tensor(row)), row[:, :1], first)
+    row = ops.convert_to_tensor(row)
+    others = selection._Others(selection._in_lanes(row), row[:, :1], first)
     limits = column(np.float32(0.5)), column(np.float32(0.6))
     end = selection._end_of_first(others, *limits, column(np.int32(1)), column(np.int32(2)))
     assert 100 < int(end[0, 0]) <= 4000
