@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import pytest
 
+import keras_proxygml  # noqa: F401, whose layers are loaded
+
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX is the subject")
 SCRIPT = Path(__file__).parent.parent / "examples/train_distributed.py"
 EPOCHS = 5
