@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml
-from keras_proxygml.graph import knn_subgraph, similarity_graph, unit
+from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, similarity_graph, unit
 from keras_proxygml.regularizers import proxy_separation
 
 # JAX compiles every operation anew for each random shape.
@@ -143,6 +143,16 @@ def test_k_out_of_range(k):
 def test_k_that_is_no_integer(k):
     with pytest.raises(ValueError, match=r"k=.* is not allowed\. Give an integer"):
         knn_subgraph(ops.zeros((1, 5, 2)), np.array([0], "int32"), k)
+
+
+def test_labels_in_few_bits_name_classes_beyond_their_range():
+    similarities = np.random.default_rng(0).uniform(-1, 1, (2, 300, 1)).astype("float32")
+    narrow, wide = (ops.convert_to_tensor(np.array([0, 100], x)) for x in ("int8", "int32"))
+    subgraphs = [ops.convert_to_numpy(knn_subgraph(similarities, y, 20)) for y in (narrow, wide)]
+    np.testing.assert_array_equal(*subgraphs)
+    scores, reached = ops.convert_to_tensor(similarities[..., 0]), ops.ones((2, 300), "bool")
+    losses = [masked_softmax_loss(scores, reached, labels) for labels in (narrow, wide)]
+    np.testing.assert_array_equal(*map(ops.convert_to_numpy, losses))
 
 
 def test_nan_is_chosen_only_where_all_are():

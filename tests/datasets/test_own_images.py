@@ -42,8 +42,9 @@ def test_other_files_are_left_out(tmp_path):
     (tmp_path / ".cache").mkdir()
     write_image(tmp_path / "b" / "LARGE.JPEG", 0)
     write_image(tmp_path / "b" / "graph.PNG", 0)
+    write_image(tmp_path / "b" / "photo.webp", 0)
     train, test = image_folder(tmp_path)
-    assert (len(train), len(test)) == (2, 4)
+    assert (len(train), len(test)) == (2, 5)
 
 
 def test_images_of_another_kind_are_left_out_with_a_warning(tmp_path):
