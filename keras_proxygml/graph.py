@@ -148,7 +148,7 @@ def _cosines(samples, proxies):
         # Before the difference, not after: XLA would copy the proxies' gradient once more.
         of_proxies = ops.reshape(of_proxies, proxies.shape)
         along = ops.reshape(along, (num_classes, num_proxies, 1))
-        return of_samples, _without(of_proxies, along, proxies)
+        return of_samples, _without(num_classes * num_proxies, of_proxies, along, proxies)
 
     return cosines, gradient
 

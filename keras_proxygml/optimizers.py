@@ -11,6 +11,11 @@ from keras_proxygml.arguments import check_not_negative
 _MOMENTS = ("momentum", "velocity")
 
 
+def _is_proxies(variable):
+    # A gradient tape gives TensorFlow's own variables, which are named "layer/proxies:0".
+    return variable.name.removesuffix(":0").rpartition("/")[2] == "proxies"
+
+
 @keras.saving.register_keras_serializable(package="keras_proxygml")
 class ProxyAdam(keras.optimizers.Adam):
     """Adam whose proxies learn at their own rate, with L2 in the gradient.
@@ -79,12 +84,13 @@ class ProxyAdam(keras.optimizers.Adam):
             return
         super().build(variables)
         # By index, as update_step gets the platform's own variables, which have no Keras name.
-        self._proxy_indices = {i for i, v in enumerate(variables) if v.name == "proxies"}
+        self._proxy_indices = {i for i, v in enumerate(variables) if _is_proxies(v)}
 
     def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
-        if not (self.lean_proxies and name in _MOMENTS and reference_variable.name == "proxies"):
+        if not (self.lean_proxies and name in _MOMENTS and _is_proxies(reference_variable)):
             return super().add_variable_from_reference(reference_variable, name, initializer)
-        path = reference_variable.path.replace("/", "_")
+        path = getattr(reference_variable, "path", reference_variable.name)
+        path = path.replace("/", "_").replace(":", "_")
         return self.add_variable(
             (*reference_variable.shape[:-1], 1),  # [C, N, 1]
             initializer,

@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_proxygml.tensorflow_graph import is_worth_compiling
+
 # How many limits are guessed, of which random similarities need fewer than 20, before they are
 # halved: where the k-th number and the next are equal, guessing alone would not end.
 _GUESSES = 24
@@ -65,11 +67,13 @@ def greatest(numbers, k, start, width):
 
 
 def _in_lanes(numbers):
-    """Numbers `[B, M]` as `[B, L, ⌈M / L⌉]`, NaN behind the last; L is 16 on a single CPU, else 1.
+    """Numbers `[B, M]` as `[B, L, ⌈M / L⌉]`, NaN behind the last number of a row.
 
-    To reshape columns that are sharded over devices could gather them, and GPUs need no help.
+    L is 16 where a single CPU and XLA count many numbers, else 1. A reshape of columns that are
+    sharded over devices could gather them, and GPUs need no help.
     """
-    lanes = 16 if keras.distribution.list_devices() == ["cpu:0"] else 1
+    is_single_cpu = keras.distribution.list_devices() == ["cpu:0"]
+    lanes = 16 if is_single_cpu and is_worth_compiling(numbers.shape[1]) else 1
     padding = -numbers.shape[1] % lanes
     padded = ops.pad(numbers, ((0, 0), (0, padding)), constant_values=np.nan)
     return ops.reshape(padded, (-1, lanes, padded.shape[1] // lanes))

@@ -249,3 +249,24 @@ def test_configuration_round_trip():
         assert isinstance(twin, ProxyAdam)
         assert twin.get_config() == optimizer.get_config()
         assert (twin.proxy_multiplier, twin.l2, twin.epsilon) == (300, 1e-4, 0.01)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("lean", [False, True])
+def test_the_variables_of_a_gradient_tape_are_known_too(lean):
+    """They are TensorFlow's own: `tape.watched_variables()` gives no Keras variables."""
+    import tensorflow as tf
+
+    def stepped(variables_of):
+        optimizer = ProxyAdam(0.01, proxy_multiplier=10, lean_proxies=lean)
+        model = model_with(optimizer)
+        with tf.GradientTape() as tape:
+            loss = ProxyGMLLoss(0.5)(LABELS, model(INPUTS))
+        variables = variables_of(model, tape)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return model.get_weights(), sum(v.value.shape.num_elements() for v in optimizer.variables)
+
+    raw, held_raw = stepped(lambda model, tape: tape.watched_variables())
+    keras_own, held = stepped(lambda model, tape: model.trainable_variables)
+    equal(raw, keras_own)
+    assert held_raw == held

@@ -3,6 +3,7 @@
 import math
 
 import keras
+from keras import ops
 
 from keras_proxygml.arguments import check_positive
 from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, reverse_label_propagation
@@ -33,14 +34,17 @@ def proxy_gml(labels, similarities, k, scale=1.0):
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
     labels, similarities = checked(labels, similarities)
+    # As a tensor: a search over scales would have XLA compile each number of them.
+    scale = ops.convert_to_tensor(scale, similarities.dtype)
+    num_proxies = math.prod(similarities.shape[1:])
+    return _on_subgraph(num_proxies, labels, similarities, k, scale)
 
-    @by_xla
-    def on_subgraph(labels, similarities):
-        subgraph = knn_subgraph(similarities, labels, k)
-        scores, reached = reverse_label_propagation(similarities, subgraph)
-        return masked_softmax_loss(scale * scores, reached, labels)
 
-    return on_subgraph(labels, similarities)
+@by_xla
+def _on_subgraph(labels, similarities, k, scale):
+    subgraph = knn_subgraph(similarities, labels, k)
+    scores, reached = reverse_label_propagation(similarities, subgraph)
+    return masked_softmax_loss(scale * scores, reached, labels)
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
@@ -70,8 +74,8 @@ class ProxyGMLLoss(ProxyLoss):
         `tf.distribute` each replica's mean counts alike, as with every loss of Keras: where the
         last batch does not divide evenly, a sample of a smaller share weighs a little more.
 
-    On CPUs a graph of TensorFlow's has it compiled by XLA, whatever the model's `jit_compile` says;
-    to look into it, train with `run_eagerly=True`.
+    With 4,096 proxies or more, a TensorFlow graph on CPUs has it compiled by XLA, whatever the
+    model's `jit_compile` says. Train with `run_eagerly=True` to look into it.
 
     Raises:
         ValueError: If `ratio` is outside (0, 1] or keeps no negative, labels are not integers in

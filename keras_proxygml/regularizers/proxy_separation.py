@@ -1,5 +1,7 @@
 """The regularizer that keeps the proxies of different classes apart."""
 
+import math
+
 import keras
 import numpy as np
 from keras import ops
@@ -44,7 +46,7 @@ class ProxySeparation(ProxyRegularizer):
         super().__init__(weight)
 
     def penalty(self, proxies):
-        return _mean_cross_entropy(widen(proxies))
+        return _mean_cross_entropy(math.prod(proxies.shape[:2]), widen(proxies))
 
 
 @by_xla
