@@ -5,7 +5,7 @@ import time
 import keras
 import numpy as np
 
-from keras_proxygml.arguments import check_integer
+from keras_proxygml.checks import check_integer
 from keras_proxygml.metrics import clustering_metrics, retrieval_metrics
 from keras_proxygml.metrics.inputs import check_cutoffs
 from keras_proxygml.models import embedder_of

@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_proxygml.checks import check_choice, refuse
+
 
 def proxy_layout(device_mesh, axis="model", *, num_classes=None):
     """Makes the layout of a model whose proxies are sharded by class and whose rest is replicated.
@@ -33,21 +35,20 @@ def proxy_layout(device_mesh, axis="model", *, num_classes=None):
     """
     if keras.backend.backend() != "jax":
         raise RuntimeError(
-            f"The backend is {keras.backend.backend()}, on which Keras shards no weights; allowed "
-            f"is jax. Set KERAS_BACKEND=jax before Keras is imported. (TensorFlow trains copies of "
-            f"a model on the devices of one machine by tf.distribute.MirroredStrategy.)"
+            f"Keras's backend must be 'jax', the only one on which Keras shards weights. Received: "
+            f"{keras.backend.backend()!r}. Set KERAS_BACKEND=jax before Keras is imported. "
+            f"(TensorFlow trains copies of a model on the devices of one machine by "
+            f"tf.distribute.MirroredStrategy.)"
         )
-    if axis not in device_mesh.axis_names:
-        raise ValueError(
-            f"axis={axis!r} came, allowed are the mesh's own: {', '.join(device_mesh.axis_names)}."
-        )
+    check_choice("axis", axis, device_mesh.axis_names)
     devices = device_mesh.shape[list(device_mesh.axis_names).index(axis)]
     if num_classes is not None and num_classes % devices:
-        raise ValueError(
-            f"num_classes={num_classes} can't be shared out evenly over the {devices} devices of "
-            f"the axis {axis!r}. Give this function and the proxy layer "
-            f"{num_classes + -num_classes % devices} classes, of which the last stay without "
-            f"samples and are only kept away from, or make the axis a divisor of {num_classes}."
+        refuse(
+            "num_classes",
+            f"be a multiple of the {devices} devices of the axis {axis!r}",
+            f"num_classes={num_classes}",
+            f"Give this function and the proxy layer {num_classes + -num_classes % devices} "
+            f"classes, the last of which stay without samples.",
         )
     layout = keras.distribution.LayoutMap(device_mesh)
     layout[r"(.*/)?proxies"] = (axis, None, None)  # [C, N, D]

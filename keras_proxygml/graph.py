@@ -13,67 +13,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_proxygml.arguments import check_integer
+from keras_proxygml.checks import check_integer, refuse
+from keras_proxygml.numerics import (
+    ABSENT,
+    by_xla,
+    custom_gradient,
+    reciprocal_length,
+    unit,
+    widen,
+    widen_integers,
+)
 from keras_proxygml.selection import greatest
-from keras_proxygml.tensorflow_graph import by_xla
-
-# A score that weighs nothing in a softmax, yet is finite: 0 · -inf would be NaN in a gradient.
-_UNREACHED = -1e30
-
-
-def widen(tensor):
-    """Casts half-precision floats to float32 and leaves wider ones as they are.
-
-    Args:
-        tensor: Any shape, floats.
-
-    Returns:
-        The same, float32, or float64 where `tensor` is.
-    """
-    is_double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
-    return ops.cast(tensor, "float64" if is_double else "float32")
-
-
-def widen_integers(tensor):
-    """Casts 8- and 16-bit integers to int32, whose range holds any number of classes.
-
-    Args:
-        tensor: Any shape, integers or floats.
-
-    Returns:
-        The same, int32, or as it was.
-    """
-    narrow = ("int8", "uint8", "int16", "uint16")
-    is_narrow = keras.backend.standardize_dtype(tensor.dtype) in narrow
-    return ops.cast(tensor, "int32") if is_narrow else tensor
-
-
-def unit(vectors):
-    """Scales vectors to length 1 over their last axis, in float32 or wider.
-
-    Vectors shorter than 1e-12 are left as they are: zero stays zero, with a finite gradient.
-
-    Args:
-        vectors: Any floats. `[..., D]`.
-
-    Returns:
-        `[..., D]`, float32, or float64 where `vectors` are.
-    """
-    vectors = widen(vectors)
-    return vectors * reciprocal_length(vectors)
-
-
-def reciprocal_length(vectors):
-    """One over the length of each vector, or 1 for those shorter than 1e-12.
-
-    Args:
-        vectors: Floats, float32 or float64. `[..., D]`.
-
-    Returns:
-        `[..., 1]`, in the dtype of `vectors`.
-    """
-    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-    return ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
 
 
 def similarity_graph(embeddings, proxies):
@@ -96,9 +46,11 @@ def similarity_graph(embeddings, proxies):
     if len(embeddings.shape) != 2 or "float" not in keras.backend.standardize_dtype(
         embeddings.dtype
     ):
-        raise ValueError(
-            f"Embeddings of shape {tuple(embeddings.shape)} and dtype {embeddings.dtype} came, "
-            f"allowed are floats [B, D]. Pool or flatten feature maps, and cast integers."
+        refuse(
+            "embeddings",
+            "be floats [B, D]",
+            f"shape {tuple(embeddings.shape)} and dtype {embeddings.dtype}",
+            "Pool or flatten feature maps, and cast integers.",
         )
     # A sample's cosines do not depend on its length, so dividing by its largest component, held
     # constant, changes neither them nor their gradient. It only keeps the squares of very long and
@@ -119,29 +71,27 @@ def _products(samples, proxies):
     return ops.matmul(samples, ops.transpose(ops.reshape(proxies, (-1, proxies.shape[-1]))))
 
 
-@ops.custom_gradient
+@custom_gradient
 def _cosines(samples, proxies):
     """Cosines `[B, C·N]` of samples of length 1, `[B, D]`, and proxies of any length, `[C, N, D]`.
 
-    There are far more proxies than samples. So it is the products that are divided by the
-    proxies' lengths, and the gradient is written out, which makes fewer tensors of the proxies'
-    size than normalising the proxies first and differentiating that.
+    There are far more proxies than samples. So the products are divided by the proxies' lengths,
+    and the gradient is written out. That makes fewer tensors of the proxies' size than normalizing
+    the proxies first and differentiating.
     """
     num_classes, num_proxies, size = proxies.shape
     per_length = ops.reshape(reciprocal_length(proxies), (-1,))  # [C·N]
     products = _products(samples, proxies)
     cosines = products * per_length
-    # One of the two is held for the gradient. TensorFlow holds the cosines for the loss anyway; XLA
-    # alone makes cosines anew wherever they are needed, and holds the products anyway. On PyTorch
-    # a result that holds its own gradient would hold itself, until Python looks for cycles.
+    # The backward pass needs either the cosines or the products. TensorFlow keeps the cosines
+    # anyway, XLA the products. On PyTorch, keeping the result would make a reference cycle, which
+    # delays freeing it.
     is_tensorflow = keras.backend.backend() == "tensorflow"
     held, factor = (cosines, per_length) if is_tensorflow else (products, ops.square(per_length))
 
-    def gradient(*arguments, upstream=None):
-        # PyTorch gives the arguments too, the others upstream alone.
-        upstream = arguments[0] if upstream is None else upstream
+    def gradient(upstream):
         of_products = upstream * per_length
-        # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
+        # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: the part along p vanishes.
         along = ops.sum(of_products * held, axis=0) * factor  # [C·N]
         of_samples = ops.matmul(of_products, ops.reshape(proxies, (-1, size)))
         of_proxies = ops.matmul(ops.transpose(of_products), samples)
@@ -184,10 +134,12 @@ def knn_subgraph(similarities, labels, k):
     total = num_classes * num_proxies
     check_integer("k", k, minimum=0)
     if not num_proxies < k <= total:
-        raise ValueError(
-            f"k={k} of {total} proxies ({num_classes} classes of {num_proxies}) is not possible. "
-            f"Allowed is {num_proxies} < k ≤ {total}: at k ≤ {num_proxies} a sample keeps the "
-            f"proxies of its own class alone and nothing is learned. Choose another k."
+        refuse(
+            "k",
+            f"be in ({num_proxies}, {total}]",
+            f"k={k} of {total} proxies ({num_classes} classes of {num_proxies})",
+            f"With {num_proxies} or fewer, a sample keeps the proxies of its own class alone and "
+            f"nothing is learned.",
         )
     if k == total:
         return ops.ones_like(similarities, dtype="bool")
@@ -248,7 +200,7 @@ def masked_softmax_loss(scores, reached, labels):
     Reference:
         Zhu et al., 2020, section 3.3, "masked softmax".
     """
-    logits = ops.where(reached, scores, _UNREACHED)
+    logits = ops.where(reached, scores, ABSENT)
     labels = widen_integers(labels)
     in_range = ops.logical_and(labels >= 0, labels < scores.shape[-1])
     labels = ops.where(in_range, labels, 0)

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_proxygml.arguments import check_integer
+from keras_proxygml.checks import check_integer, refuse
 from keras_proxygml.graph import similarity_graph
 from keras_proxygml.regularizers import ProxySeparation
 
@@ -52,10 +52,12 @@ class ProxySimilarity(keras.layers.Layer):
 
     def build(self, input_shape):
         if len(input_shape) != 2 or input_shape[-1] is None:
-            raise ValueError(
-                f"{self.name} got embeddings of shape {tuple(input_shape)}, allowed is [B, D] "
-                f"with a known size D. Pool or flatten feature maps before this layer, and end "
-                f"the embedder in a layer of fixed size such as keras.layers.Dense(512)."
+            refuse(
+                "embeddings",
+                "be [B, D] with a known size D",
+                f"shape {tuple(input_shape)} for the layer {self.name}",
+                "Pool or flatten feature maps before this layer, and end the embedder in a layer "
+                "of fixed size such as keras.layers.Dense(512).",
             )
         self.input_spec = keras.layers.InputSpec(ndim=2, axes={-1: input_shape[-1]})
         self.proxies = self.add_weight(

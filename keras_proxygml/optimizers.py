@@ -1,11 +1,9 @@
 """Optimizers that know proxies."""
 
-import math
-
 import keras
 from keras import ops
 
-from keras_proxygml.arguments import check_not_negative
+from keras_proxygml.checks import check_number, refuse
 
 # What Keras's Adam names its variables.
 _MOMENTS = ("momentum", "velocity")
@@ -64,16 +62,14 @@ class ProxyAdam(keras.optimizers.Adam):
         **adam,
     ):
         super().__init__(learning_rate=learning_rate, name=name, **adam)
-        if not 0 < proxy_multiplier < math.inf:
-            raise ValueError(
-                f"proxy_multiplier={proxy_multiplier!r} is not allowed. Give a finite number above "
-                f"0; to keep the proxies as they are, set trainable=False on their layer."
-            )
-        check_not_negative("l2", l2, usual=1e-4)
+        keep = "To keep the proxies as they are, set trainable=False on their layer."
+        check_number("proxy_multiplier", proxy_multiplier, "(0, inf)", keep)
+        check_number("l2", l2, "[0, inf)")
         if lean_proxies and self.amsgrad:
-            raise ValueError(
-                "lean_proxies=True came with amsgrad=True, which keeps another moment for each "
-                "number. Set one of them to False."
+            refuse(
+                "lean_proxies",
+                "be False where amsgrad is True, which keeps another moment for each number",
+                "lean_proxies=True and amsgrad=True",
             )
         self.proxy_multiplier = proxy_multiplier
         self.l2 = l2
@@ -102,10 +98,11 @@ class ProxyAdam(keras.optimizers.Adam):
     def update_step(self, gradient, variable, learning_rate):
         # Not in build, which Keras also calls to load a model whose proxies were frozen.
         if self.proxy_multiplier != 1 and not self._proxy_indices:
-            raise ValueError(
-                f"proxy_multiplier={self.proxy_multiplier} came for a model in which no weight to "
-                f"train is named 'proxies'. Add a proxy layer such as keras_proxygml.ProxyGML, "
-                f"set trainable=True on it, or leave proxy_multiplier at 1."
+            refuse(
+                "proxy_multiplier",
+                "be 1 where no weight to train is named 'proxies'",
+                f"proxy_multiplier={self.proxy_multiplier}",
+                "Add a proxy layer such as keras_proxygml.ProxyGML, or set trainable=True on it.",
             )
         if self.l2:
             gradient = ops.add(gradient, ops.multiply(self.l2, variable))

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_proxygml.tensorflow_graph import is_worth_compiling
+from keras_proxygml.numerics import is_worth_compiling
 
 # How many limits are guessed, of which random similarities need fewer than 20, before they are
 # halved: where the k-th number and the next are equal, guessing alone would not end.

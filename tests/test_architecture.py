@@ -9,24 +9,24 @@ PACKAGE = Path(__file__).parent.parent / "keras_proxygml"
 
 # What each part may import of the others.
 ALLOWED = {
-    "arguments": set(),
-    "selection": set(),
-    "tensorflow_graph": set(),
-    "graph": {"arguments", "selection", "tensorflow_graph"},
+    "checks": set(),
+    "selection": {"numerics"},
+    "numerics": set(),
+    "graph": {"checks", "numerics", "selection"},
     "metrics": set(),
-    "datasets": {"arguments"},
+    "datasets": {"checks"},
     "distribution": set(),
-    "regularizers": {"arguments", "graph", "tensorflow_graph"},
-    "losses": {"arguments", "graph", "tensorflow_graph"},
-    "optimizers": {"arguments"},
-    "layers": {"arguments", "graph", "regularizers"},
+    "regularizers": {"checks", "graph", "numerics"},
+    "losses": {"checks", "graph", "numerics"},
+    "optimizers": {"checks"},
+    "layers": {"checks", "graph", "regularizers"},
     "models": {"layers"},
-    "callbacks": {"arguments", "metrics", "models"},
+    "callbacks": {"checks", "metrics", "models"},
     "visualization": {"graph", "metrics"},
     "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
 # tf.data and what is TensorFlow's own of XLA live here, if anywhere.
-MAY_USE_TENSORFLOW = {"datasets", "tensorflow_graph"}
+MAY_USE_TENSORFLOW = {"datasets", "numerics"}
 
 
 def imports_of(path):

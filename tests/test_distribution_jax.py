@@ -111,7 +111,7 @@ def test_code_of_the_document():
 @on_jax
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({"axis": "rows"}, "allowed are the mesh's own: batch, model"), ({"num_classes": 98}, "100")],
+    [({"axis": "rows"}, "must be 'batch' or 'model'. Received"), ({"num_classes": 98}, "100")],
 )
 def test_errors(arguments, message):
     with pytest.raises(ValueError, match=message):

@@ -71,10 +71,10 @@ def test_mixed_precision(policy):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_classes": 1}, r"num_classes=1 is not allowed.*integer of 2 or more"),
-        ({"num_classes": 2.5}, r"num_classes=2.5 is not allowed"),
-        ({"num_classes": True}, r"num_classes=True is not allowed"),
-        ({"num_classes": 3, "num_proxies": 0}, r"num_proxies=0 is not allowed.*1 or more"),
+        ({"num_classes": 1}, r"integer of 2 or more. Received: num_classes=1\."),
+        ({"num_classes": 2.5}, r"Received: num_classes=2.5"),
+        ({"num_classes": True}, r"Received: num_classes=True"),
+        ({"num_classes": 3, "num_proxies": 0}, r"1 or more. Received: num_proxies=0"),
     ],
 )
 def test_bad_sizes(arguments, message):
@@ -85,7 +85,7 @@ def test_bad_sizes(arguments, message):
 
 @pytest.mark.parametrize("shape", [(None, 4, 4, 8), (None,), (None, None)])
 def test_embeddings_of_another_shape(shape):
-    with pytest.raises(ValueError, match=r"got embeddings of shape .*allowed is \[B, D\]"):
+    with pytest.raises(ValueError, match=r"`embeddings` must be \[B, D\] .* Received: shape"):
         ProxyGML(3).build(shape)
 
 
@@ -95,7 +95,7 @@ def test_embeddings_of_another_shape_or_dtype_after_building():
     for shape in ((2, 5, 8), (8,), (2, 7)):
         with pytest.raises(ValueError, match=r"expected (min_)?ndim|expected axis -1"):
             layer(np.ones(shape, "float32"))
-    with pytest.raises(ValueError, match=r"dtype .*int32.* came, allowed are floats"):
+    with pytest.raises(ValueError, match=r"must be floats .* Received: .*int32"):
         layer(np.ones((2, 8), "int32"))
 
 
@@ -132,8 +132,10 @@ def test_float64():
 
 
 def test_separation_checks_its_input():
-    with pytest.raises(ValueError, match=r"weight=-1 is not allowed"):
+    with pytest.raises(ValueError, match=r"Received: weight=-1"):
         ProxySeparation(-1)
-    with pytest.raises(ValueError, match=r"shape \(3, 4\) came, allowed are .*\[C, N, D\]"):
+    with pytest.raises(
+        ValueError, match=r"must be \[C, N, D\]. Received: weights of shape \(3, 4\)"
+    ):
         ProxySeparation()(np.zeros((3, 4), "float32"))
     assert float(ProxySeparation(0)(np.ones((3, 1, 4), "float32"))) == 0

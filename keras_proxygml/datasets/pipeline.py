@@ -7,7 +7,7 @@ import itertools
 
 import numpy as np
 
-from keras_proxygml.arguments import check_integer
+from keras_proxygml.checks import check_integer
 from keras_proxygml.datasets.groups import in_groups
 from keras_proxygml.datasets.pixels import TRIES, central_crop, decode, random_window, resize
 from keras_proxygml.datasets.reading import read_images

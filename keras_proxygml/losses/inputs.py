@@ -3,31 +3,15 @@
 import numpy as np
 from keras import ops
 
-from keras_proxygml.graph import widen, widen_integers
-from keras_proxygml.tensorflow_graph import raise_unless
-
-
-def check_similarities(similarities):
-    """Raises if similarities are not `[B, C, N]`.
-
-    Args:
-        similarities: Cosines of samples and proxies.
-
-    Raises:
-        ValueError: If their rank is not 3.
-    """
-    if len(similarities.shape) != 3:
-        raise ValueError(
-            f"Similarities of shape {tuple(similarities.shape)} came, allowed is [B, C, N]. End "
-            f"the model in a proxy layer such as keras_proxygml.ProxyGML(num_classes)."
-        )
+from keras_proxygml.checks import refuse
+from keras_proxygml.numerics import raise_unless, widen, widen_integers
 
 
 def check_integers(labels):
-    """Raises if labels are not class indices; before Keras casts them, while one can tell.
+    """Raises if labels are not integers `[B]` or `[B, 1]`. Call it before Keras casts them.
 
     Args:
-        labels: Class of each sample. `[B]` or `[B, 1]`, integers.
+        labels: Class of each sample, a tensor or an array.
 
     Raises:
         ValueError: If the labels are floats, strings or one-hot rows.
@@ -41,21 +25,27 @@ def check_integers(labels):
     # learn its shapes: the labels are then float64, whatever the user gave.
     may_be_averaged = dtype == "float64" and ops.is_tensor(labels) and not hasattr(labels, "numpy")
     if "int" not in dtype and not may_be_averaged:
-        raise ValueError(
-            f"Labels of dtype {dtype} came, allowed are integers. Cast whole numbers with "
-            f"labels.astype('int32'); turn names into numbers with numpy.unique(names, "
-            f"return_inverse=True)."
+        refuse(
+            "labels",
+            "be integers",
+            f"dtype {dtype}",
+            "Cast whole numbers with labels.astype('int32'). Turn names into numbers with "
+            "numpy.unique(names, return_inverse=True).",
         )
     if getattr(labels.shape, "rank", 1) is None:  # as TensorFlow's functions in Python give them
-        raise ValueError(
-            "Labels of unknown shape came, allowed are [B] and [B, 1]. Call "
-            "labels.set_shape([None]) on batches in the data set's map."
+        refuse(
+            "labels",
+            "be [B] or [B, 1]",
+            "a tensor of unknown shape",
+            "Call labels.set_shape([None]) on batches in the data set's map.",
         )
     shape = tuple(labels.shape)
     if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
-        raise ValueError(
-            f"Labels of shape {shape} came, allowed are [B] and [B, 1]: one class index a "
-            f"sample. Turn one-hot rows into indices with labels.argmax(axis=-1)."
+        refuse(
+            "labels",
+            "be [B] or [B, 1], one class index for each sample",
+            f"shape {shape}",
+            "Turn one-hot rows into indices with labels.argmax(axis=-1).",
         )
 
 
@@ -73,28 +63,28 @@ def check_range(labels, num_classes):
         ValueError: If a label is below 0 or not below `num_classes`.
     """
     is_wrong = ops.logical_or(labels < 0, labels >= num_classes)
-    allowed = (
-        f"allowed are 0 to {num_classes - 1}. Renumber the labels from 0, or give the proxy layer "
-        f"as many num_classes as there are."
-    )
+    allowed = f"be in [0, {num_classes}), the classes of the proxy layer"
+    hint = "Number the labels from 0, or give the proxy layer as many num_classes as there are."
     try:
         none_wrong = not bool(ops.any(is_wrong))
     except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
         # A batch may be empty: a replica's share of the last one.
         least, most = ops.min(labels, initial=num_classes), ops.max(labels, initial=-1)
-        ends = ops.stack([least, most])
-        message = f"Labels came that are no classes, {allowed} The smallest and the largest:"
-        raise_unless(ops.logical_not(ops.any(is_wrong)), message, ends)
+        message = f"`labels` must {allowed}. {hint} Received, the smallest and the largest:"
+        raise_unless(ops.logical_not(ops.any(is_wrong)), message, ops.stack([least, most]))
         return
     if none_wrong:
         return
     wrong = np.asarray(ops.convert_to_numpy(labels))[ops.convert_to_numpy(is_wrong)]
-    raise ValueError(
-        f"Label {wrong[0]} came ({len(wrong)} of {len(labels)} labels are out of range), {allowed}"
+    refuse(
+        "labels",
+        allowed,
+        f"label {wrong[0]} ({len(wrong)} of {len(labels)} labels are out of range)",
+        hint,
     )
 
 
-def checked(labels, similarities):
+def check_similarities(labels, similarities):
     """Checks labels and similarities, flattens the ones and widens the others.
 
     Args:
@@ -108,9 +98,44 @@ def checked(labels, similarities):
         ValueError: If labels are not integers in `[0, C)`, or similarities are not `[B, C, N]`.
     """
     similarities = widen(ops.convert_to_tensor(similarities))
-    check_similarities(similarities)
+    if len(similarities.shape) != 3:
+        refuse(
+            "similarities",
+            "be [B, C, N]",
+            f"shape {tuple(similarities.shape)}",
+            "End the model in a proxy layer such as keras_proxygml.ProxyGML(num_classes).",
+        )
+    labels = widen_integers(_flat(labels))
+    check_range(labels, similarities.shape[1])
+    return labels, similarities
+
+
+def check_embeddings(labels, embeddings):
+    """Checks labels and embeddings, flattens the ones and widens the others.
+
+    Args:
+        labels: Class of each sample. `[B]` or `[B, 1]`, any integers.
+        embeddings: Vectors. `[B, D]`, floats.
+
+    Returns:
+        Labels `[B]`, and embeddings `[B, D]`, float32 or float64.
+
+    Raises:
+        ValueError: If labels are not integers `[B]` or `[B, 1]`, or embeddings are not `[B, D]`.
+    """
+    embeddings = widen(ops.convert_to_tensor(embeddings))
+    if len(embeddings.shape) != 2:
+        refuse(
+            "embeddings",
+            "be [B, D]",
+            f"shape {tuple(embeddings.shape)}",
+            "End the model in its embeddings, without a proxy layer, and flatten or pool feature "
+            "maps.",
+        )
+    return _flat(labels), embeddings
+
+
+def _flat(labels):
     labels = labels if ops.is_tensor(labels) else np.asarray(labels)
     check_integers(labels)
-    labels = widen_integers(labels)
-    check_range(labels, similarities.shape[1])
-    return ops.reshape(ops.convert_to_tensor(labels), (-1,)), similarities
+    return ops.reshape(ops.convert_to_tensor(labels), (-1,))

@@ -4,10 +4,10 @@ import keras
 import numpy as np
 import pytest
 
-from keras_proxygml import ProxyGMLLoss, ProxySeparation, tensorflow_graph
+from keras_proxygml import ProxyGMLLoss, ProxySeparation, numerics
 from keras_proxygml.graph import similarity_graph
 from keras_proxygml.losses.inputs import check_range
-from keras_proxygml.tensorflow_graph import by_xla
+from keras_proxygml.numerics import by_xla
 
 pytestmark = pytest.mark.tensorflow
 
@@ -69,7 +69,7 @@ def test_many_models_share_what_is_compiled_for_a_shape():
 def test_losses_that_differ_in_scale_share_what_is_compiled(monkeypatch):
     import tensorflow as tf
 
-    monkeypatch.setattr(tensorflow_graph, "_WORTH_COMPILING", 1)
+    monkeypatch.setattr(numerics, "_WORTH_COMPILING", 1)
     names = set()
     for scale in (1.0, np.float64(2), 3):
         loss = ProxyGMLLoss(0.5, scale=scale)
@@ -83,7 +83,7 @@ def test_losses_that_differ_in_scale_share_what_is_compiled(monkeypatch):
 def test_values_and_gradients_are_the_eager_ones(dtype, batches, monkeypatch):
     import tensorflow as tf
 
-    monkeypatch.setattr(tensorflow_graph, "_WORTH_COMPILING", 1)
+    monkeypatch.setattr(numerics, "_WORTH_COMPILING", 1)
     # A NumPy number, as a search over numpy.geomspace gives it, stays a constant.
     loss = ProxyGMLLoss(0.5, scale=np.float64(2), reduction=None, dtype=dtype)
 

@@ -4,37 +4,31 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_proxygml.arguments import check_not_negative, check_positive
-from keras_proxygml.losses.class_scores import nearest_proxies, own_class
-from keras_proxygml.losses.inputs import checked
-from keras_proxygml.losses.proxy_loss import ProxyLoss
-
-# Weighs nothing in a sum of exponentials, and being finite can make no NaN in a gradient.
-_ABSENT = -1e30
+from keras_proxygml.losses.base import ProxyLoss
+from keras_proxygml.losses.inputs import check_similarities
+from keras_proxygml.losses.softmax import nearest_proxies, own_class
+from keras_proxygml.numerics import ABSENT
 
 
 def proxy_anchor(labels, similarities, margin=0.1, alpha=32.0):
     """Pulls each class's samples to its proxy and pushes the others away, hard ones the most.
 
     Args:
-        labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`.
-        similarities: Cosines of samples and proxies. `[B, C, N]`, floats; with N > 1 the nearest
-            proxy of each class counts.
-        margin: Cosines of positives should exceed it, those of negatives stay below its negative.
-        alpha: Factor of the cosines: the larger, the more the hardest samples count. Above 0.
+        labels, similarities: As in `ProxyLoss`.
+        margin, alpha: As in `ProxyAnchorLoss`.
 
     Returns:
         The one value of the whole batch, given to every sample. `[B]`, float32, or float64 where
         `similarities` are. NaN for a sample whose label is outside `[0, C)` where its value can't
-        be read beforehand (inside a compiled graph).
+        be read (inside a compiled graph).
 
     Raises:
-        ValueError: If labels are not integers in `[0, C)`, or similarities are not `[B, C, N]`.
+        ValueError: As `ProxyLoss` does.
 
     Reference:
         Kim et al., 2020, arXiv 2003.13911, equation 4.
     """
-    labels, similarities = checked(labels, similarities)
+    labels, similarities = check_similarities(labels, similarities)
     cosines = nearest_proxies(similarities)
     own = own_class(labels, cosines.shape[-1])
     pulls = _log_one_plus_sum(-alpha * (cosines - margin), own)  # [C], 0 without positives
@@ -46,7 +40,7 @@ def proxy_anchor(labels, similarities, margin=0.1, alpha=32.0):
 
 def _log_one_plus_sum(exponents, takes_part):
     # log(1 + Σ e^x) = softplus(log Σ e^x), over the batch; log(1 + 0) = 0 where none takes part.
-    return ops.softplus(ops.logsumexp(ops.where(takes_part, exponents, _ABSENT), axis=0))
+    return ops.softplus(ops.logsumexp(ops.where(takes_part, exponents, ABSENT), axis=0))
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
@@ -67,22 +61,13 @@ class ProxyAnchorLoss(ProxyLoss):
     Args:
         margin: Cosines of positives should exceed it, those of negatives stay below its negative.
             0 or more. The default 0.1 is the paper's and pytorch-metric-learning's.
-        alpha: Factor of the cosines: the larger, the more the hardest samples count. Above 0. The
-            default 32 is the paper's and pytorch-metric-learning's.
-        reduction: As in `keras.losses.Loss`.
+        alpha: Factor of the cosines: the larger it is, the more the hardest samples count. Above
+            0. The default 32 is the paper's and pytorch-metric-learning's.
         name: Name of the loss.
-        dtype: float32 (the default) or float64, whatever the dtype policy.
-
-    Call arguments:
-        labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`.
-        similarities: Cosines of samples and proxies. `[B, C, N]`.
-
-    Returns:
-        The value of the batch, or with `reduction=None` that value for each sample, `[B]`.
+        **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `margin` is negative or `alpha` not above 0, labels are not integers in
-            `[0, C)`, or similarities are not `[B, C, N]`.
+        ValueError: If `margin` or `alpha` is out of its range; also as `ProxyLoss` does.
 
     Reference:
         Kim et al., 2020, arXiv 2003.13911, equation 4.
@@ -96,23 +81,8 @@ class ProxyAnchorLoss(ProxyLoss):
     0.1904
     """
 
-    def __init__(
-        self,
-        margin=0.1,
-        alpha=32.0,
-        *,
-        reduction="sum_over_batch_size",
-        name="proxy_anchor",
-        dtype=None,
-    ):
-        super().__init__(reduction=reduction, name=name, dtype=dtype)
-        check_not_negative("margin", margin, usual=0.1)
-        check_positive("alpha", alpha, usual=32)
-        self.margin = margin
-        self.alpha = alpha
+    function = staticmethod(proxy_anchor)
+    intervals = {"margin": "[0, inf)", "alpha": "(0, inf)"}
 
-    def per_sample(self, labels, similarities):
-        return proxy_anchor(labels, similarities, self.margin, self.alpha)
-
-    def get_config(self):
-        return {**super().get_config(), "margin": self.margin, "alpha": self.alpha}
+    def __init__(self, margin=0.1, alpha=32.0, *, name="proxy_anchor", **kwargs):
+        super().__init__(name=name, margin=margin, alpha=alpha, **kwargs)

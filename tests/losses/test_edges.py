@@ -5,7 +5,7 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from rivals import (
+from cases import (
     ALL,
     EMBEDDINGS,
     LABELS,
@@ -85,7 +85,7 @@ def test_equal_embeddings_and_a_single_one():
 
 def test_label_out_of_range():
     for kind in ON_PROXIES:
-        with pytest.raises(ValueError, match=r"Label 5 came .* allowed are 0 to 4"):
+        with pytest.raises(ValueError, match=r"must be in \[0, 5\).* Received: label 5 "):
             kind()(LABELS + 2, SIMILARITIES)
     if keras.backend.backend() == "torch":
         return
@@ -107,21 +107,27 @@ def test_labels_that_are_no_classes():
         for labels in (LABELS.astype("float32"), np.eye(5, dtype="int32")[LABELS]):
             for function in (kind(), getattr(losses, kind().name)):
                 with pytest.raises(
-                    ValueError, match=r"Labels of (dtype float|shape \(6, 5\)).* came"
+                    ValueError, match=r"`labels` must .* Received: (dtype float|shape \(6, 5\))"
                 ):
                     function(labels, predictions(kind))
 
 
 def test_predictions_of_another_rank():
-    with pytest.raises(ValueError, match=r"Similarities of shape \(6, 4\) came"):
+    with pytest.raises(
+        ValueError, match=r"`similarities` must be \[B, C, N\]\. Received: shape \(6, 4\)"
+    ):
         CosFaceLoss()(LABELS, EMBEDDINGS)
     with pytest.raises(
-        ValueError, match=r"Embeddings of shape \(6, 5, 2\) came, allowed is \[B, D"
+        ValueError, match=r"`embeddings` must be \[B, D\]\. Received: shape \(6, 5, 2\)"
     ):
         NPairsLoss()(LABELS, SIMILARITIES)
-    with pytest.raises(ValueError, match=r"Similarities of shape \(6, 4\) came"):
+    with pytest.raises(
+        ValueError, match=r"`similarities` must be \[B, C, N\]\. Received: shape \(6, 4\)"
+    ):
         losses.cosface(LABELS, EMBEDDINGS)
-    with pytest.raises(ValueError, match=r"Embeddings of shape \(6, 5, 2\) came"):
+    with pytest.raises(
+        ValueError, match=r"`embeddings` must be \[B, D\]\. Received: shape \(6, 5, 2\)"
+    ):
         losses.npairs(LABELS, SIMILARITIES)
 
 
@@ -142,5 +148,7 @@ def test_arguments_out_of_range():
     bad += [(kind, "distance", "cosine") for kind in (TripletSemiHardLoss, TripletHardLoss)]
     assert len(bad) == 7 * 3 + 7 * 4 + 3
     for kind, name, value in bad:
-        with pytest.raises(ValueError, match=rf"{name}={value!r} is not allowed\. Give "):
+        with pytest.raises(
+            ValueError, match=rf"`{name}` must be .*\. Received: {name}={value!r}\."
+        ):
             kind(**{name: value})

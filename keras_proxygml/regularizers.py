@@ -1,4 +1,4 @@
-"""The regularizer that keeps the proxies of different classes apart."""
+"""Regularizers of proxies: weights `[C, N, D]` of a proxy layer."""
 
 import math
 
@@ -6,12 +6,59 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_proxygml.graph import reciprocal_length, widen
-from keras_proxygml.regularizers.proxy_regularizer import ProxyRegularizer
-from keras_proxygml.tensorflow_graph import by_xla
+from keras_proxygml.checks import check_number, refuse
+from keras_proxygml.numerics import by_xla, custom_gradient, reciprocal_length, unit, widen
 
 # How many scores are made at once: 16 MiB of float32, and as much again twice.
 _SCORES_AT_ONCE = 2**22
+
+
+class ProxyRegularizer(keras.regularizers.Regularizer):
+    """A weighted penalty on the proxies of a layer. A subclass defines `penalty`.
+
+    Args:
+        weight: Factor of the penalty. 0 or more.
+
+    Raises:
+        ValueError: If `weight` is negative or infinite, or the weights it is applied to are not
+            `[C, N, D]`.
+    """
+
+    def __init__(self, weight):
+        check_number("weight", weight, "[0, inf)")
+        self._weight = weight
+
+    @property
+    def weight(self):
+        """Factor of the penalty. It cannot be set, because layers may share a regularizer."""
+        return self._weight
+
+    def __call__(self, proxies):
+        proxies = ops.convert_to_tensor(proxies)
+        if len(proxies.shape) != 3:
+            refuse(
+                "proxies",
+                "be [C, N, D]",
+                f"weights of shape {tuple(proxies.shape)}",
+                f"Give {type(self).__name__} to a proxy layer as proxies_regularizer.",
+            )
+        if self.weight == 0:
+            return ops.zeros((), dtype=proxies.dtype)
+        return self.weight * self.penalty(proxies)
+
+    def penalty(self, proxies):
+        """The penalty before it is weighted.
+
+        Args:
+            proxies: Vectors of any length. `[C, N, D]`, floats.
+
+        Returns:
+            A scalar, float32 or float64.
+        """
+        raise NotImplementedError
+
+    def get_config(self):
+        return {"weight": self.weight}
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
@@ -50,13 +97,13 @@ class ProxySeparation(ProxyRegularizer):
 
 
 @by_xla
-@ops.custom_gradient
+@custom_gradient
 def _mean_cross_entropy(proxies):
     """The mean cross-entropy of proxies `[C, N, D]` classified by the sums of each class.
 
     The loss is a scalar, so its gradient can be made on the way forward, from scores that are
-    then forgotten. Class sums s are sums of unit proxies u, so what their gradient is, that of each
-    of their proxies is too.
+    then forgotten. A class sum is the sum of its unit proxies, so each of them receives the
+    gradient of the sum.
     """
     num_classes, num_proxies, size = proxies.shape
     total = num_classes * num_proxies
@@ -69,8 +116,7 @@ def _mean_cross_entropy(proxies):
     along = ops.reshape(along, per_length.shape)
     along = along + ops.matmul(proxies, of_sums[..., None]) * per_length
 
-    def gradient(*arguments, upstream=None):
-        upstream = arguments[0] if upstream is None else upstream
+    def gradient(upstream):
         factors = upstream * per_length / total  # [C, N, 1]
         # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
         return of_units * factors - proxies * (along * per_length * factors)
@@ -123,3 +169,46 @@ def _in_blocks(sums, proxies, per_length, classes):
     empty = of_each, of_each, of_proxies, ops.zeros_like(sums)
     *results, of_sums = ops.fori_loop(0, blocks[0].shape[0], next_block, empty)
     return *(ops.reshape(x, (-1, x.shape[-1]))[:total] for x in results), of_sums
+
+
+@keras.saving.register_keras_serializable(package="keras_proxygml")
+class ProxyMerging(ProxyRegularizer):
+    """Draws the proxies of each class together, so that it keeps no more of them than it needs.
+
+    It is the sum of the distances ‖w - v‖ between the unit proxies of each class, every pair once,
+    over C · N · (N - 1). As lengths and not squares are summed, pairs of proxies that do not need
+    to differ become equal. Made for `SoftTripleLoss`.
+
+    Args:
+        weight: The factor τ. 0 or more; the paper has 0.2 (for 10 proxies per class).
+
+    Raises:
+        ValueError: If `weight` is negative or infinite, or the weights it is applied to are not
+            `[C, N, D]`.
+
+    Reference:
+        Qian et al., 2019, arXiv 1909.05235, "adaptive number of centers".
+
+    Example:
+
+    >>> import numpy as np
+    >>> proxies = np.array([[[1.0, 0.0], [-1.0, 0.0]]], dtype="float32")  # [C=1, N=2, D=2]
+    >>> round(float(ProxyMerging(1.0)(proxies)), 4)  # one distance of 2, over 1 · 2 · 1
+    1.0
+    """
+
+    def __init__(self, weight=0.2):
+        super().__init__(weight)
+
+    def penalty(self, proxies):
+        num_classes, num_proxies, _ = proxies.shape
+        if num_proxies == 1:
+            return ops.zeros((), dtype=proxies.dtype)
+        units = unit(proxies)
+        squares = 2 - 2 * ops.matmul(units, ops.transpose(units, (0, 2, 1)))  # [C, N, N]
+        each_pair_once = np.triu(np.ones((num_proxies, num_proxies), "bool"), 1)
+        # The root's slope at 0 is infinite: merged proxies have distance 0 and gradient 0.
+        is_apart = ops.logical_and(each_pair_once, squares > 0)
+        distances = ops.where(is_apart, ops.sqrt(ops.where(is_apart, squares, 1.0)), 0.0)
+        num_ordered_pairs = num_classes * num_proxies * (num_proxies - 1)
+        return ops.sum(distances) / num_ordered_pairs

@@ -1,13 +1,97 @@
-"""What a TensorFlow graph can do, and Keras has no word for."""
+"""What Keras's operations lack: wider dtypes, unit vectors, written-out gradients, XLA in parts."""
 
 import functools
 
 import keras
 import numpy as np
+from keras import ops
+
+# The logit of what takes no part in a softmax. It is finite, because 0 · -inf in a gradient is NaN.
+ABSENT = -1e30
 
 # XLA takes a second or more to compile a part of a graph, and then saves milliseconds a step. From
 # about so many proxies on, it pays within a few hundred steps.
 _WORTH_COMPILING = 2**12
+
+
+def widen(tensor):
+    """Casts half-precision floats to float32 and leaves wider ones as they are.
+
+    Args:
+        tensor: Any shape, floats.
+
+    Returns:
+        The same, float32, or float64 where `tensor` is.
+    """
+    is_double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
+    return ops.cast(tensor, "float64" if is_double else "float32")
+
+
+def widen_integers(tensor):
+    """Casts 8- and 16-bit integers to int32, whose range holds any number of classes.
+
+    Args:
+        tensor: Any shape, integers or floats.
+
+    Returns:
+        The same, int32 where `tensor` is a narrow integer.
+    """
+    narrow = ("int8", "uint8", "int16", "uint16")
+    is_narrow = keras.backend.standardize_dtype(tensor.dtype) in narrow
+    return ops.cast(tensor, "int32") if is_narrow else tensor
+
+
+def unit(vectors):
+    """Scales vectors to length 1 over their last axis, in float32 or wider.
+
+    Vectors shorter than 1e-12 are left as they are: zero stays zero, with a finite gradient.
+
+    Args:
+        vectors: Any floats. `[..., D]`.
+
+    Returns:
+        `[..., D]`, float32, or float64 where `vectors` are.
+    """
+    vectors = widen(vectors)
+    return vectors * reciprocal_length(vectors)
+
+
+def reciprocal_length(vectors):
+    """Computes one over the length of each vector, or 1 for those shorter than 1e-12.
+
+    Args:
+        vectors: Floats, float32 or float64. `[..., D]`.
+
+    Returns:
+        `[..., 1]`, in the dtype of `vectors`.
+    """
+    squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+    return ops.rsqrt(ops.where(squares > 1e-24, squares, 1.0))
+
+
+def custom_gradient(function):
+    """Gives a function of tensors a gradient that is written out, on each backend alike.
+
+    Args:
+        function: A function of tensors that returns its result and a function from the gradient
+            of the result to the gradients of the arguments.
+
+    Returns:
+        A function from the same tensors to the result.
+    """
+
+    @ops.custom_gradient
+    @functools.wraps(function)
+    def adapted(*tensors):
+        result, gradient = function(*tensors)
+
+        def adapted_gradient(*arguments, upstream=None):
+            # On PyTorch, Keras passes the arguments too, and `upstream` by its name.
+            return gradient(arguments[0] if upstream is None else upstream)
+
+        return result, adapted_gradient
+
+    return adapted
 
 
 def is_worth_compiling(num_proxies):

@@ -1,0 +1,140 @@
+"""What all losses share: their labels, their dtype, their arguments and their configuration.
+
+A loss is a pure function `(labels, predictions, **arguments)` and a class that names the function,
+its arguments and their intervals. Classes on similarities derive from `ProxyLoss`, those on
+embeddings from `EmbeddingLoss`.
+"""
+
+import keras
+from keras import ops
+
+from keras_proxygml.checks import check_number, refuse
+from keras_proxygml.losses.inputs import check_integers
+
+
+class Loss(keras.losses.Loss):
+    """A loss whose values a pure function computes. It holds no weights.
+
+    Args:
+        name: Name of the loss.
+        reduction: As in `keras.losses.Loss`; `None` gives the loss of each sample, `[B]`. Under
+            `tf.distribute` each replica's mean counts alike, as with every loss of Keras: where
+            the last batch does not divide evenly, a sample of a smaller share weighs a little more.
+        dtype: "float32" (the default) or "float64", whatever the dtype policy is. Labels pass
+            through this dtype, and half precision would round them.
+        **arguments: Arguments of the loss's function.
+
+    Raises:
+        ValueError: If an argument is outside its interval, or `dtype` is a half-precision one.
+    """
+
+    function = None  # a static method: labels, predictions, **arguments → [B]
+    intervals = {}  # argument → the interval that it must be in
+
+    def __init__(self, *, name=None, reduction="sum_over_batch_size", dtype=None, **arguments):
+        if dtype is None:
+            dtype = "float64" if keras.config.floatx() == "float64" else "float32"
+        super().__init__(name=name, reduction=reduction, dtype=dtype)
+        if self.dtype not in ("float32", "float64"):
+            refuse(
+                "dtype",
+                "be 'float32' or 'float64'",
+                f"dtype={self.dtype!r}, which would round labels (bfloat16 turns 257 into 256)",
+                "Leave dtype out: a mixed-precision model needs no other.",
+            )
+        for argument, interval in self.intervals.items():
+            check_number(argument, arguments[argument], interval)
+        self._arguments = tuple(arguments)
+        for argument, value in arguments.items():
+            setattr(self, argument, value)
+
+    def per_sample(self, labels, predictions):
+        """The loss of each sample.
+
+        Args:
+            labels: Class of each sample. `[B]`, int32.
+            predictions: Similarities `[B, C, N]` or embeddings `[B, D]`, in the loss's dtype.
+
+        Returns:
+            `[B]`, in the loss's dtype.
+        """
+        arguments = {argument: getattr(self, argument) for argument in self._arguments}
+        return self.function(labels, predictions, **arguments)
+
+    def get_config(self):
+        arguments = {argument: getattr(self, argument) for argument in self._arguments}
+        return {**super().get_config(), "dtype": self.dtype, **arguments}
+
+
+class ProxyLoss(Loss):
+    """A loss of labels and of similarities to proxies, for a model that ends in a proxy layer.
+
+    Args:
+        **arguments: As in `Loss`.
+
+    Call arguments:
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`.
+        similarities: Cosines of samples and proxies. `[B, C, N]`.
+
+    Returns:
+        The mean over the batch, or as `reduction` says.
+
+    Raises:
+        ValueError: If labels are not integers in `[0, C)`, or similarities are not `[B, C, N]`, or
+            of more than 2²⁴ classes in float32. In a graph, where the values of labels can't be
+            read, a label outside `[0, C)` gives NaN, or an error when the graph runs where it is
+            TensorFlow's and XLA does not compile it.
+    """
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        check_integers(y_true)  # while their dtype can be told: Keras casts them
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        if self.dtype == "float32" and len(y_pred.shape) == 3 and y_pred.shape[1] > 2**24:
+            refuse(
+                "similarities",
+                "be of at most 16777216 classes",
+                f"{y_pred.shape[1]} classes",
+                "Keras turns labels into float32, which rounds those beyond: give the loss "
+                "dtype='float64'.",
+            )
+        labels = ops.reshape(y_true, (-1,))
+        # Fractions can get here only as symbolic float64; -1 is no class, so they do not pass.
+        labels = ops.where(ops.equal(labels, ops.floor(labels)), labels, -1.0)
+        return self.per_sample(ops.cast(labels, "int32"), y_pred)
+
+
+class EmbeddingLoss(Loss):
+    """A loss of labels and of the embeddings of a batch, for a model that ends in embeddings.
+
+    Under `tf.distribute` each replica sees its own share of the batch.
+
+    Args:
+        **arguments: As in `Loss`.
+
+    Call arguments:
+        labels: Class of each sample. `[B]` or `[B, 1]`, any integers: only whether they are equal
+            matters.
+        embeddings: Vectors. `[B, D]`.
+
+    Returns:
+        The mean over the batch, or as `reduction` says.
+
+    Raises:
+        ValueError: If labels are not integers `[B]` or `[B, 1]`, or embeddings are not `[B, D]`.
+    """
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        check_integers(y_true)
+        # Keras casts labels to the loss's dtype, in which 16777217 is 16777216. A class is known
+        # as well by the first of its samples in the batch, a small number.
+        labels = ops.reshape(ops.convert_to_tensor(y_true), (-1,))
+        same_class = ops.equal(labels[:, None], labels[None, :])
+        batch = ops.shape(labels)[0]
+        # Not argmax, which TensorFlow refuses where a replica gets no sample.
+        first = ops.min(ops.where(same_class, ops.arange(batch), batch), axis=1)
+        return super().__call__(first, y_pred, sample_weight)
+
+    def call(self, y_true, y_pred):
+        return self.per_sample(ops.cast(ops.reshape(y_true, (-1,)), "int32"), y_pred)

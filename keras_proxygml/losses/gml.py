@@ -1,0 +1,102 @@
+"""The loss of ProxyGML."""
+
+import math
+
+import keras
+from keras import ops
+
+from keras_proxygml.checks import refuse
+from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, reverse_label_propagation
+from keras_proxygml.losses.base import ProxyLoss
+from keras_proxygml.losses.inputs import check_similarities
+from keras_proxygml.numerics import by_xla
+
+
+def proxy_gml(labels, similarities, k, scale=1.0):
+    """Cross-entropy of each sample on the subgraph of its k nearest proxies.
+
+    Args:
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`.
+        similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
+        k: How many proxies each sample keeps. N < k ≤ C·N.
+        scale: Factor of the class scores before the softmax.
+
+    Returns:
+        Loss of each sample. `[B]`, float32, or float64 where `similarities` are.
+
+    Raises:
+        ValueError: If k is no integer or out of its range; also as `ProxyLoss` does.
+
+    Reference:
+        Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
+    """
+    labels, similarities = check_similarities(labels, similarities)
+    # As a tensor: in a search over scales, XLA would compile the loss again for each number.
+    scale = ops.convert_to_tensor(scale, similarities.dtype)
+    num_proxies = math.prod(similarities.shape[1:])
+    return _on_subgraph(num_proxies, labels, similarities, k, scale)
+
+
+@by_xla
+def _on_subgraph(labels, similarities, k, scale):
+    subgraph = knn_subgraph(similarities, labels, k)
+    scores, reached = reverse_label_propagation(similarities, subgraph)
+    return masked_softmax_loss(scale * scores, reached, labels)
+
+
+@keras.saving.register_keras_serializable(package="keras_proxygml")
+class ProxyGMLLoss(ProxyLoss):
+    """The classification loss of ProxyGML, for a model that ends in a proxy layer.
+
+    Each sample keeps the k = ⌈ratio · C · N⌉ proxies most similar to it, those of its own class
+    always among them, and is classified by the sum of the similarities kept of each class. (The
+    paper's other term, the proxies' own, is `ProxySeparation`, a regularizer of the layer.)
+
+    With 4,096 proxies or more, a TensorFlow graph on CPUs has it compiled by XLA, whatever the
+    model's `jit_compile` says. Train with `run_eagerly=True` to look into it.
+
+    Args:
+        ratio: Share of all proxies that a sample keeps, in (0, 1]. It must be more than 1/C, so
+            that a negative is left. The paper has 0.05.
+        scale: Factor of the class scores before the softmax, above 0. A score sums N cosines,
+            which acts like a temperature of 1/N: N · scale of 4 to 10 is a good start. (The
+            official code has 20 for N = 1, in a line commented out.)
+        name: Name of the loss.
+        **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
+
+    Raises:
+        ValueError: If `ratio` or `scale` is out of its range, or `ratio` keeps no negative; also
+            as `ProxyLoss` does.
+
+    Reference:
+        Zhu et al., 2020, sections 3.2 and 3.3.
+
+    Example:
+
+    >>> import numpy as np
+    >>> similarities = np.array([[[0.9], [0.1], [-0.3]]], dtype="float32")  # [B=1, C=3, N=1]
+    >>> round(float(ProxyGMLLoss(ratio=0.6)(np.array([0]), similarities)), 4)  # keeps 0.9 and 0.1
+    0.3711
+    """
+
+    intervals = {"ratio": "(0, 1]", "scale": "(0, inf)"}
+
+    def __init__(self, ratio=0.05, scale=1.0, *, name="proxy_gml", **kwargs):
+        super().__init__(name=name, ratio=ratio, scale=scale, **kwargs)
+
+    def per_sample(self, labels, similarities):
+        _, num_classes, num_proxies = similarities.shape
+        return proxy_gml(labels, similarities, self._k(num_classes, num_proxies), self.scale)
+
+    def _k(self, num_classes, num_proxies):
+        # In the order of the official code, whose rounding decides where the product is whole.
+        k = math.ceil(self.ratio * num_classes * num_proxies)
+        if k <= num_proxies:
+            refuse(
+                "ratio",
+                f"keep more than the {num_proxies} proxies of one class",
+                f"ratio={self.ratio}, which keeps k={k} of {num_classes * num_proxies}",
+                f"No negative would be left and nothing learned: raise ratio above "
+                f"{1 / num_classes:.4g}, one part in the {num_classes} classes.",
+            )
+        return k
