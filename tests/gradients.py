@@ -10,6 +10,8 @@ MODES = {
     "jax": ["eager", "compiled"],
     "torch": ["eager", "compiled"],
 }[keras.backend.backend()]
+# PyTorch's compiler takes minutes.
+FAST_MODES = [m for m in MODES if (keras.backend.backend(), m) != ("torch", "compiled")]
 
 
 def value_and_gradients(function, arrays, mode="eager"):
@@ -62,3 +64,15 @@ def _torch(function, arrays, mode):
         outputs = run(*tensors)
         outputs[0].backward()
     return outputs, [tensor.grad for tensor in tensors]
+
+
+def uniform(*shape, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, shape).astype("float32")
+
+
+def finite(total, arrays, mode="eager"):
+    """Value, gradients; `total` returns (sum, each value)."""
+    outputs, gradients = value_and_gradients(total, arrays, mode)
+    assert np.isfinite(outputs).all(), outputs
+    assert all(np.isfinite(gradient).all() for gradient in gradients), outputs
+    return outputs, gradients

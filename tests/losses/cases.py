@@ -1,8 +1,7 @@
 """The losses beside ProxyGML's, and what several tests hold them to."""
 
-import keras
 import numpy as np
-from gradients import MODES, value_and_gradients
+from gradients import uniform
 from keras import ops
 
 from keras_proxygml import (
@@ -18,19 +17,11 @@ from keras_proxygml import (
     TripletSemiHardLoss,
 )
 
-MODES = [m for m in MODES if (keras.backend.backend(), m) != ("torch", "compiled")]  # it is slow
-
 PER_SAMPLE = [ProxyNCALoss, NormalizedSoftmaxLoss, CosFaceLoss, ArcFaceLoss, SoftTripleLoss]
 ON_PROXIES = [*PER_SAMPLE, ProxyAnchorLoss]
 ON_EMBEDDINGS = [TripletSemiHardLoss, TripletHardLoss, NPairsLoss, LiftedStructureLoss]
 ALL = [*ON_PROXIES, *ON_EMBEDDINGS]
 LABELS = np.array([0, 3, 4, 1, 3, 0], "int32")
-
-
-def uniform(*shape, seed=0):
-    return np.random.default_rng(seed).uniform(-1, 1, shape).astype("float32")
-
-
 SIMILARITIES = uniform(6, 5, 2)
 EMBEDDINGS = uniform(6, 4, seed=1)
 
@@ -49,11 +40,3 @@ def close(ours, theirs, what=""):
     """Agreement to 1e-5 of the largest number of the array."""
     assert np.shape(ours) == np.shape(theirs), what
     assert np.max(np.abs(ours - theirs)) <= 1e-5 * np.max(np.abs(theirs)), what
-
-
-def finite(total, arrays, mode="eager"):
-    """Value, gradients; `total` returns (sum, each value)."""
-    outputs, gradients = value_and_gradients(total, arrays, mode)
-    assert np.isfinite(outputs).all(), outputs
-    assert all(np.isfinite(gradient).all() for gradient in gradients), outputs
-    return outputs, gradients

@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from cases import MODES, close
-from gradients import value_and_gradients
+from cases import close
+from gradients import FAST_MODES, value_and_gradients
 
 import keras_proxygml
 from keras_proxygml import (
@@ -52,7 +52,7 @@ PEERS = {
 }
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", FAST_MODES)
 def test_pytorch_metric_learning(mode):
     data = golden("peers_public.npz")
     kinds = [make(config(data, case)) for case, make in PEERS.items()]
@@ -81,7 +81,7 @@ ADDONS |= {f"triplet_hard_{d}": triplet(TripletHardLoss) for d in (*DISTANCES, "
 ADDONS |= {"lifted_struct": lambda c: LiftedStructureLoss(**c), "npairs": lambda c: NPairsLoss()}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", FAST_MODES)
 def test_tensorflow_addons(mode):
     data = golden("tfa_public.npz")
     kinds = [make(config(data, case)) for case, make in ADDONS.items()]

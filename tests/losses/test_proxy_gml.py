@@ -162,9 +162,7 @@ def test_labels_of_unknown_shape_are_refused():
         labels = tf.numpy_function(lambda x: x, [labels], tf.int32)
         return proxy_gml(labels, tf.zeros([2, 3, 1]), 2)
 
-    with pytest.raises(
-        ValueError, match=r"Received: a tensor of unknown shape.* labels\.set_shape"
-    ):
+    with pytest.raises(ValueError, match=r"of unknown shape.* labels\.set_shape"):
         losses(tf.constant([0, 1]))
 
 
