@@ -20,7 +20,7 @@ def describe(args, train, test):
     Returns:
         A dict. `class_names` of a half are in the order of the labels.
     """
-    split = "train/ and test/" if args.dataset == "folder" else "as published"
+    split = "that of train/ and test/" if args.dataset == "folder" else "as published"
     if args.split_seed is not None:
         split = f"a random half of the classes, --split-seed {args.split_seed}"
     named = {"--backbone": args.backbone, "--weights": args.weights}

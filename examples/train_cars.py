@@ -152,22 +152,43 @@ def train(args, files, model, backbone, evaluation, preprocess):
         )
 
 
+def find_run(args):
+    """The images, and what the output folder must hold if it holds a run: arguments and images."""
+    choose_split(args)
+    arguments = {name: str(value) for name, value in vars(args).items()}
+    check_arguments(args.output, arguments)
+    files, test = find_images(args)
+    description = describe(args, files, test)
+    check_images(args.output, description)
+    return files, test, arguments, description
+
+
+def make_all(args, files, test):
+    """The model with its backbone, its preprocessing, and the batches to test on."""
+    if args.weights is None and not args.demo and not args.backbone.endswith(".keras"):
+        args.freeze_batch_norm = False  # its statistics are no one's yet
+        print("The backbone starts at random, its batch norm learns; start better with --weights.")
+    backbone, preprocess = make_backbone(args)
+    model = make_model(args, backbone, len(files.class_names))
+    # What cannot be trained with is refused now, and not after the first evaluation.
+    compile_for("training", args, files, model, backbone)
+    training_batches(args, files, preprocess)
+    test_batches = datasets.evaluation_batches(
+        test, image_size=args.image_size, shorter_side=args.shorter_side, preprocess=preprocess
+    )
+    return model, backbone, preprocess, test_batches
+
+
 def run(args):
     # 1. Image files, with no class of the test half in the training half.
     with in_one_line():
-        choose_split(args)
-        arguments = {name: str(value) for name, value in vars(args).items()}
-        check_arguments(args.output, arguments)
-        files, test = find_images(args)
-        description = describe(args, files, test)
-        check_images(args.output, description)
+        files, test, arguments, description = find_run(args)
     results = results_of_finished(args.output, args.epochs)
     if results:
-        print(f"The run in {args.output} is finished: it has trained for {args.epochs} epochs.")
+        print(f"The run in {args.output} is finished: its last epoch was {args.epochs}.")
         print("To train on, give more --epochs. For a new run, give another --output.")
         return report(args.output, results)
-    num_classes = len(files.class_names)
-    print(f"{len(files):,} images of {num_classes:,} classes to train on,")
+    print(f"{len(files):,} images of {len(files.class_names):,} classes to train on,")
     print(f"{len(test):,} images of {len(test.class_names):,} other classes to test on.")
     print(f"The split is {description['split']}. Results go to {args.output}.")
 
@@ -180,21 +201,8 @@ def run(args):
         import tensorflow as tf
 
         scope = tf.distribute.MirroredStrategy().scope
-    if args.weights is None and not args.demo and not args.backbone.endswith(".keras"):
-        args.freeze_batch_norm = False  # its statistics are no one's yet
-        print("The backbone starts at random, its batch norm learns; start better with --weights.")
     with in_one_line(), scope():
-        backbone, preprocess = make_backbone(args)
-        model = make_model(args, backbone, num_classes)
-        # What cannot be trained with is refused now, and not after the first evaluation.
-        compile_for("training", args, files, model, backbone)
-        training_batches(args, files, preprocess)
-        test_batches = datasets.evaluation_batches(
-            test,
-            image_size=args.image_size,
-            shorter_side=args.shorter_side,
-            preprocess=preprocess,
-        )
+        model, backbone, preprocess, test_batches = make_all(args, files, test)
     begin(args.output, arguments, description | {"preprocessing": name_of(preprocess)})
 
     # 3. Training, with retrieval on the test half before it and after each epoch.

@@ -187,8 +187,9 @@ def launch(args):
                 )
             time.sleep(0.1)
     finally:
-        for worker in workers:
+        for worker in workers:  # all before the wait: a worker reports another's death
             worker.kill()
+        for worker in workers:
             worker.wait()
 
 
