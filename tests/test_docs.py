@@ -160,7 +160,7 @@ def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
     namespace = run_code_of("docs/your-images.md")
     printed = capsys.readouterr().out
     assert "Epoch 12/12" in printed
-    assert namespace["train"].class_names == ("bed", "bench", "chair")
+    assert namespace["train"].class_names == ("bench", "chair", "table")  # a random half
     assert str(Path("photos/lamp/0.jpg")) in printed
     np.testing.assert_array_equal(namespace["places"][:, 0], range(5))
     batch_norms = [x for x in namespace["backbone"].layers if "Batch" in type(x).__name__]
