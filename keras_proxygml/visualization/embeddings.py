@@ -83,8 +83,9 @@ def _scatter(groups, names, families):
     width = 6 + columns * (0.5 + 0.066 * max(map(columns_of, names)))
     figure = Figure(figsize=(width, 6), layout="constrained")
     axes = figure.subplots()
+    edge = {"edgecolors": "white", "linewidths": 0.5}  # shapes show where points lie close together
     drawn = [
-        axes.scatter(*points.T, s=area(i), linewidths=0, label=name, **sign(i))
+        axes.scatter(*points.T, s=1.2 * area(i), label=name, **edge, **sign(i))
         for i, (points, name) in enumerate(zip(groups, names, strict=True))
     ]
     axes.set(xticks=[], yticks=[], title="embeddings, by t-SNE")
