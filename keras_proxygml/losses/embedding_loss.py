@@ -41,7 +41,15 @@ def checked(labels, embeddings):
     check_embeddings(embeddings)
     labels = labels if ops.is_tensor(labels) else np.asarray(labels)
     check_integers(labels)
-    return ops.reshape(ops.convert_to_tensor(labels), (-1,)), embeddings
+    return ops.reshape(ops.convert_to_tensor(_numbered(labels)), (-1,)), embeddings
+
+
+def _numbered(labels):
+    """Labels as small numbers, unless they are tensors: JAX would cut int64 to 32 bits."""
+    if ops.is_tensor(labels):
+        return labels
+    numbers = np.unique(np.reshape(labels, -1), return_inverse=True)[1]
+    return numbers.astype("int32")
 
 
 def pairs(labels):
@@ -64,7 +72,8 @@ class EmbeddingLoss(ProxyLoss):
     """A loss of labels `[B]` or `[B, 1]` and embeddings `[B, D]`, for a model without proxies.
 
     A subclass defines `per_sample`. The checks of labels and dtype are those of `ProxyLoss`, but
-    labels may be any integers: only whether they are equal matters.
+    labels may be any integers: only whether they are equal matters. On JAX, `fit` cuts integers to
+    32 bits before any loss sees them: renumber wider labels there.
 
     Args:
         reduction: As in `keras.losses.Loss`.
@@ -80,7 +89,7 @@ class EmbeddingLoss(ProxyLoss):
         check_integers(y_true)
         # Keras casts labels to the loss's dtype, in which 16777217 is 16777216. A class is known
         # as well by the first of its samples in the batch, a small number.
-        labels = ops.reshape(ops.convert_to_tensor(y_true), (-1,))
+        labels = ops.reshape(ops.convert_to_tensor(_numbered(y_true)), (-1,))
         same_class = ops.equal(labels[:, None], labels[None, :])
         batch = ops.shape(labels)[0]
         # Not argmax, which TensorFlow refuses where a replica gets no sample.
