@@ -1,4 +1,4 @@
-"""What the benchmarks share: processes, where they ran, what memory they took, where results go."""
+"""How the benchmarks report: where they ran, their results as JSON, their tables as Markdown."""
 
 import importlib.metadata
 import json
@@ -11,48 +11,14 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def memory(field):
-    """This process's VmRSS or VmHWM in bytes."""
-    line = next(x for x in Path("/proc/self/status").read_text().splitlines() if field in x)
-    return 1024 * int(line.split()[1])
-
-
-def in_own_process(script, *arguments, **variables):
-    """Runs a benchmark's file once more, in a process of its own with the library beside it.
-
-    Args:
-        script: The file.
-        *arguments: Those of its command line.
-        **variables: Those of its environment, besides this process's.
-
-    Returns:
-        The dict whose JSON is the last line it prints, with the machine's load before the run as
-        `load_before`.
-
-    Raises:
-        subprocess.CalledProcessError: If it fails.
-    """
-    paths = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    defaults = {"PYTHONPATH": os.pathsep.join(paths), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    load = os.getloadavg()[0]
-    done = subprocess.run(
-        [sys.executable, script, *map(str, arguments)],
-        env={**os.environ, **defaults, **variables},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout.splitlines()[-1]) | {"load_before": load}
-
-
 def commit(folder):
     """The short name of the commit that a checkout is at."""
     command = ["git", "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True).stdout.strip()
 
 
-def environment(*packages):
-    """Where and with what the runs were made; packages that are missing are left out."""
+def environment(module, *packages):
+    """When, where and with which packages a benchmark runs. Packages not installed are left out."""
     cpu = next(
         x.split(":")[1].strip()
         for x in Path("/proc/cpuinfo").read_text().splitlines()
@@ -66,12 +32,12 @@ def environment(*packages):
         "python": sys.version.split()[0],
         "versions": {name: installed[name] for name in packages if name in installed},
         "commit": commit(HERE),
-        "command": " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *sys.argv[1:]]),
+        "command": " ".join(["python", "-m", module, *sys.argv[1:]]),
     }
 
 
 def described(environment, rounds):
-    """An environment as the first sentence of a table's heading."""
+    """An environment as the first sentence above a table."""
     versions = ", ".join(f"{name} {version}" for name, version in environment["versions"].items())
     return (
         f"Medians of {rounds} interleaved rounds on {environment['cores']} cores of "
@@ -80,20 +46,34 @@ def described(environment, rounds):
     )
 
 
-def results_path(name):
-    """The JSON file of a benchmark."""
-    return HERE / "results" / f"{name}.json"
+def markdown(titles, rows):
+    """A table as lines of Markdown."""
+    return [
+        f"| {' | '.join(map(str, cells))} |" for cells in (titles, ["---"] * len(titles), *rows)
+    ]
 
 
-def write(name, title, result, table):
-    """Writes the JSON file, and the table between the benchmark's markers in `README.md`."""
-    results_path(name).parent.mkdir(exist_ok=True)
-    results_path(name).write_text(json.dumps(result, indent=1) + "\n")
+def results_path(module):
+    """The JSON file of a benchmark, in the folder `results` beside it."""
+    _, folder, name = module.split(".")
+    return HERE / folder / "results" / f"{name}.json"
+
+
+def read(module):
+    """The results of a benchmark, as `publish` wrote them."""
+    return json.loads(results_path(module).read_text())
+
+
+def publish(module, result, table):
+    """Prints the table, and writes it to `README.md` and the results to their JSON file."""
+    results_path(module).write_text(json.dumps(result, indent=1) + "\n")
+    insert(HERE / "README.md", module.rpartition(".")[2], table)
+    print(table)
+
+
+def insert(document, name, text):
+    """Replaces what is between the markers of this name in a Markdown file."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-    readme = HERE / "README.md"
-    text = readme.read_text()
-    if begin not in text:
-        text += f"\n## {title}\n\n`python benchmarks/{name}.py`\n\n{begin}\n{end}\n"
-    before, rest = text.split(begin)
+    before, rest = document.read_text().split(begin)
     _, after = rest.split(end)
-    readme.write_text(f"{before}{begin}\n{table}\n{end}{after}")
+    document.write_text(f"{before}{begin}\n{text}\n{end}{after}")

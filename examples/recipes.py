@@ -70,47 +70,81 @@ RECIPES = {
 }
 
 
+BY_DATASET = {"stanford_online_products": "paper-sop", "folder": "fine-tune"}
+HELP = {
+    "backbone": "bn_inception, small, a keras.applications name, or a .keras file",
+    "embedding_size": "numbers in an embedding",
+    "image_size": "height and width of the images in pixels",
+    "crop_area": "the smallest share of an image that a random crop keeps",
+    "num_proxies": "proxies per class",
+    "ratio": "share of all proxies that a sample is compared with",
+    "scale": "factor of the class scores before the softmax",
+    "separation": "weight of the proxies' regularizer",
+    "learning_rate": "of the network",
+    "proxy_multiplier": "the proxies learn so many times as fast",
+    "epsilon": "of Adam",
+    "l2": "weight decay, added to the gradient",
+    "batch_size": "images in a batch",
+    "epochs": "how many in all",
+    "freeze_batch_norm": "keep the batch normalization as it was pretrained",
+    "schedule": "of the learning rate",
+    "warm_up": "epochs in which only the embedding and the proxies learn, at first",
+}
+
+
 def parse(description, data_sets):
     """The command line of `train_cars.py`: a recipe, and what was given in its place."""
+    # Which recipe applies depends on the command line, and the help shows its numbers.
+    first, _ = make_parser(description, data_sets, "paper", add_help=False).parse_known_args()
+    default = "demo" if first.demo else BY_DATASET.get(first.dataset, "paper")
+    recipe = first.recipe or default
+    args = make_parser(description, data_sets, recipe).parse_args()
+    args.recipe = recipe
+    return args
+
+
+def make_parser(description, data_sets, recipe, add_help=True):
+    """A parser whose defaults are the recipe's."""
     parser = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawTextHelpFormatter
+        description=description,
+        epilog=f"These are the defaults of the recipe {recipe}. With --dataset, --demo or\n"
+        "--recipe, --help shows the defaults that apply then.",
+        usage="%(prog)s [--dataset NAME] --data-dir FOLDER [options]\n"
+        "       %(prog)s --demo [options]",
+        formatter_class=argparse.RawTextHelpFormatter,
+        add_help=add_help,
     )
     add = parser.add_argument
-    add("--dataset", choices=data_sets, default="cars196")
+    add("--dataset", choices=data_sets, default="cars196", help="default: cars196")
     add("--data-dir", type=Path, help="folder with the images")
     add("--demo", action="store_true", help="run on a miniature made on the spot")
-    add("--output", type=Path, default=Path("run"), help="folder for results and for going on")
-    add("--recipe", choices=RECIPES, help="by default the paper's, for a folder fine-tune")
-    for name, value in PAPER.items():
+    add("--output", type=Path, default=Path("run"), help="results (default: run)")
+    add("--recipe", choices=RECIPES, help=f"default: {recipe}")
+    for name, value in RECIPES[recipe].items():
         kind = {"type": type(value)}
         if isinstance(value, bool):
             kind = {"action": argparse.BooleanOptionalAction}
         elif name == "schedule":
             kind = {"choices": ("constant", "step", "cosine")}
-        also = {
-            "backbone": "; or a keras.applications name, a .keras file, or small",
-            "warm_up": "; epochs in which only the embedding and the proxies learn, at first",
-        }
-        shown = f"paper: {value}{also.get(name, '')}"
-        add(f"--{name.replace('_', '-')}", default=None, help=shown, **kind)
+        shown = f"{HELP[name]} (default: {value})"
+        add(f"--{name.replace('_', '-')}", default=value, help=shown, **kind)
     add(
         "--decay-epochs",
         type=int,
         nargs="*",
         default=[20, 40],  # run.sh: --new_epoch_to_decay 20 40, --rate 0.1
-        help="with --schedule step: from each of these epochs on, counted from 1, a tenth",
+        help="with --schedule step: from each of these epochs on, counted from 1, a tenth\n"
+        "(default: 20 40)",
     )
     add("--weights", help="checkpoint of bn_inception; or imagenet, which Keras downloads")
     add("--frozen-until", default="", help="the backbone's layers before this one do not learn")
     add("--shorter-side", type=int, help="of test images before the central crop; 256 for 224")
     add("--mixed-precision", choices=("float16", "bfloat16"))
     add("--strategy", choices=("one", "mirrored"), default="one", help="mirrored: all local GPUs")
-    add("--seed", type=int, default=0)
-    args = parser.parse_args()
-    by_dataset = {"stanford_online_products": "paper-sop", "folder": "fine-tune"}
-    default = "demo" if args.demo else by_dataset.get(args.dataset, "paper")
-    args.recipe = args.recipe or default
-    for name, value in RECIPES[args.recipe].items():
-        if getattr(args, name) is None:
-            setattr(args, name, value)
-    return args
+    add("--seed", type=int, default=0, help="of weights, order and crops (default: 0)")
+    add(
+        "--split-seed",
+        type=int,
+        help="which random half of a folder's classes is to train on (default: 0)",
+    )
+    return parser

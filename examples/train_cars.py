@@ -6,14 +6,14 @@ r"""The paper's experiment: fine-tune a backbone with ProxyGML, and test it on c
         --backbone EfficientNetV2B0 --weights imagenet
     python examples/train_cars.py --demo            # a miniature made on the spot, in minutes
 
-A run that was cut off goes on with its last whole epoch when it is started again with the same
-arguments. What it leaves in --output: `log.csv`, `tensorboard/`, `results.json`, and the embedder,
-from RGB images of 0 to 255 to vectors, as `embedder.keras` and, on TensorFlow, `saved_model/`; and
-to go on from, `arguments.json` and `backup/`. The test half is looked at after each epoch, as in
-the paper, but chooses nothing: the weights of the last epoch count.
+A run that was cut off, by Ctrl-C too, goes on after its last whole epoch when it is started again
+with the same arguments on the same images. What it leaves in --output is listed at its end. The
+test half is looked at after each epoch, as in the paper, but chooses nothing: the weights of the
+last epoch count.
 """
 
 import contextlib
+import difflib
 import json
 import os
 import sys
@@ -22,9 +22,21 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
-from miniature import make_miniature
+from backbones import make_backbone, name_of, with_preprocessing
+from errors import in_one_line
+from images import LOADERS, choose_split, find_images
 from recipes import parse
-from resuming import begin, epochs_done
+from record import describe
+from reporting import report
+from resuming import (
+    begin,
+    check_arguments,
+    check_images,
+    epochs_done,
+    epochs_kept,
+    how_to_go_on,
+    results_of_finished,
+)
 
 from keras_proxygml import (
     ProxyAdam,
@@ -36,50 +48,13 @@ from keras_proxygml import (
     embedder_of,
     freeze_batch_norm,
 )
-from keras_proxygml.applications import BNInception
 
-LOADERS = {
-    "cars196": datasets.cars196,
-    "cub200": datasets.cub200,
-    "stanford_online_products": datasets.stanford_online_products,
-    "folder": datasets.image_folder,
-}
 HOW_TO = """No --data-dir was given, and no data set is downloaded by itself. Choose one:
   --demo                                    a miniature made on the spot, in minutes
   --dataset folder --data-dir FOLDER        your images, in a folder for each class; better with
       --backbone EfficientNetV2B0 --weights imagenet
   --dataset cars196 --data-dir FOLDER       the paper's, unpacked: also cub200 and
                                             stanford_online_products"""
-
-
-def make_backbone(args):
-    """The backbone, from images to a vector, and what its images must be preprocessed by."""
-    shape = (args.image_size, args.image_size, 3)
-    if args.backbone == "small":
-        return small_backbone(shape), None
-    if args.backbone == "bn_inception":
-        return BNInception(shape, pooling="avg", weights=args.weights), datasets.bgr_means
-    if args.backbone.endswith(".keras"):
-        return keras.models.load_model(args.backbone, compile=False), None
-    make = getattr(keras.applications, args.backbone, None)
-    if not callable(make):  # resnet50 is there too, as a module
-        sys.exit(
-            f"--backbone {args.backbone} is unknown. Give bn_inception, small, a name of "
-            "keras.applications such as EfficientNetV2B0, or the path of a .keras file."
-        )
-    backbone = make(include_top=False, weights=args.weights, input_shape=shape, pooling="avg")
-    return backbone, sys.modules[make.__module__].preprocess_input
-
-
-def small_backbone(shape):
-    """A network for the demo, which learns from random weights in a minute."""
-    images = keras.Input(shape)
-    x = keras.layers.Rescaling(1 / 127.5, -1)(images)
-    for filters in (32, 64, 128):
-        x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
-        x = keras.layers.BatchNormalization(momentum=0.9)(x)
-        x = keras.layers.MaxPooling2D()(keras.layers.ReLU()(x))
-    return keras.Model(images, keras.layers.Flatten()(x))
 
 
 def make_model(args, backbone, num_classes):
@@ -98,12 +73,6 @@ def make_model(args, backbone, num_classes):
     return keras.Model(images, proxies(embeddings), name="proxy_gml")
 
 
-def with_preprocessing(embedder, preprocess):
-    """From images as files hold them, RGB from 0 to 255, to embeddings."""
-    images = keras.Input(embedder.input_shape[1:])
-    return keras.Model(images, embedder(preprocess(images) if preprocess else images))
-
-
 def set_trainable(args, backbone, warming_up):
     backbone.trainable = not warming_up
     if warming_up:
@@ -111,7 +80,11 @@ def set_trainable(args, backbone, warming_up):
     if args.frozen_until:
         names = [layer.name for layer in backbone.layers]
         if args.frozen_until not in names:
-            sys.exit(f"--frozen-until {args.frozen_until} is no layer. There are: {names}")
+            near = difflib.get_close_matches(args.frozen_until, names) or names[-3:]
+            raise ValueError(
+                f"--frozen-until must name a layer of {args.backbone}, such as {', '.join(near)}. "
+                f"Received: {args.frozen_until}."
+            )
         for layer in backbone.layers[: names.index(args.frozen_until)]:
             layer.trainable = False
     if args.freeze_batch_norm:
@@ -128,31 +101,39 @@ def learning_rate(args, steps):
         rates = [args.learning_rate * 0.1**n for n in range(len(epochs) + 1)]
         return schedules.PiecewiseConstantDecay(boundaries, rates)
     if args.schedule == "cosine":
-        return schedules.CosineDecay(args.learning_rate, (args.epochs - args.warm_up) * steps)
+        epochs = max(args.epochs - args.warm_up, 1)  # of which none is trained if all warm up
+        return schedules.CosineDecay(args.learning_rate, epochs * steps)
     return args.learning_rate
+
+
+def compile_for(phase, args, files, model, backbone):
+    set_trainable(args, backbone, phase == "warm_up")
+    steps = -(-len(files) // args.batch_size)
+    rate = args.learning_rate if phase == "warm_up" else learning_rate(args, steps)
+    optimizer = ProxyAdam(rate, args.proxy_multiplier, args.l2, epsilon=args.epsilon)
+    model.compile(optimizer, ProxyGMLLoss(args.ratio, args.scale))
+
+
+def training_batches(args, files, preprocess, first_epoch=0):
+    return datasets.training_batches(
+        files,
+        args.batch_size,
+        image_size=args.image_size,
+        area=(args.crop_area, 1.0),
+        preprocess=preprocess,
+        seed=args.seed,
+        first_epoch=first_epoch,
+    )
 
 
 def train(args, files, model, backbone, evaluation, preprocess):
     """Trains in one phase, or two with --warm-up; each goes on where it was cut off."""
-    steps = -(-len(files) // args.batch_size)
-    phases = [("warm_up", args.warm_up)] if args.warm_up else []
+    phases = [("warm_up", min(args.warm_up, args.epochs))] if args.warm_up else []
     for phase, last_epoch in [*phases, ("training", args.epochs)]:
-        set_trainable(args, backbone, phase == "warm_up")
-        rate = args.learning_rate if phase == "warm_up" else learning_rate(args, steps)
-        optimizer = ProxyAdam(rate, args.proxy_multiplier, args.l2, epsilon=args.epsilon)
-        model.compile(optimizer, ProxyGMLLoss(args.ratio, args.scale))
+        compile_for(phase, args, files, model, backbone)
         first_epoch = epochs_done(args.output / "backup" / phase)
         if phase == "training":
             first_epoch = max(first_epoch, args.warm_up)
-        batches = datasets.training_batches(
-            files,
-            args.batch_size,
-            image_size=args.image_size,
-            area=(args.crop_area, 1.0),
-            preprocess=preprocess,
-            seed=args.seed,
-            first_epoch=first_epoch,
-        )
         callbacks = [
             evaluation,
             keras.callbacks.CSVLogger(args.output / "log.csv", append=True),
@@ -162,59 +143,74 @@ def train(args, files, model, backbone, evaluation, preprocess):
             ),
         ]
         model.fit(
-            batches,
+            training_batches(args, files, preprocess, first_epoch),
             epochs=last_epoch,
             initial_epoch=first_epoch,
             callbacks=callbacks,
             shuffle=False,
-            verbose=2,
+            verbose=1 if sys.stdout.isatty() else 2,  # a bar, or a line for each epoch
         )
 
 
-def main():
-    args = parse(__doc__.partition("\n")[0], LOADERS)
-    if not args.demo and args.data_dir is None:
-        sys.exit(HOW_TO)
+def find_run(args):
+    """The images, and what the output folder must hold if it holds a run: arguments and images."""
+    choose_split(args)
     arguments = {name: str(value) for name, value in vars(args).items()}
-    args.output.mkdir(parents=True, exist_ok=True)
+    check_arguments(args.output, arguments)
+    files, test = find_images(args)
+    description = describe(args, files, test)
+    check_images(args.output, description)
+    return files, test, arguments, description
+
+
+def make_all(args, files, test):
+    """The model with its backbone, its preprocessing, and the batches to test on."""
+    if args.weights is None and not args.demo and not args.backbone.endswith(".keras"):
+        args.freeze_batch_norm = False  # its statistics are no one's yet
+        print("The backbone starts at random, its batch norm learns; start better with --weights.")
+    backbone, preprocess = make_backbone(args)
+    model = make_model(args, backbone, len(files.class_names))
+    # What cannot be trained with is refused now, and not after the first evaluation.
+    compile_for("training", args, files, model, backbone)
+    training_batches(args, files, preprocess)
+    test_batches = datasets.evaluation_batches(
+        test, image_size=args.image_size, shorter_side=args.shorter_side, preprocess=preprocess
+    )
+    return model, backbone, preprocess, test_batches
+
+
+def run(args):
+    # 1. Image files, with no class of the test half in the training half.
+    with in_one_line():
+        files, test, arguments, description = find_run(args)
+    results = results_of_finished(args.output, args.epochs)
+    if results:
+        print(f"The run in {args.output} is finished: its last epoch was {args.epochs}.")
+        print("To train on, give more --epochs. For a new run, give another --output.")
+        return report(args.output, results)
+    print(f"{len(files):,} images of {len(files.class_names):,} classes to train on,")
+    print(f"{len(test):,} images of {len(test.class_names):,} other classes to test on.")
+    print(f"The split is {description['split']}. Results go to {args.output}.")
+
+    # 2. The model, on one device or copied to all.
     keras.utils.set_random_seed(args.seed)
     if args.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{args.mixed_precision}")
-
-    # 1. Image files, with no class of the test half in the training half.
-    if args.demo:
-        args.dataset, args.data_dir = "folder", make_miniature(args.output / "miniature")
-    try:
-        files, test = LOADERS[args.dataset](args.data_dir)
-    except (FileNotFoundError, ValueError) as error:
-        sys.exit(str(error))
-    num_classes = len(files.class_names)
-    print(f"{len(files):,} images of {num_classes:,} classes to train on,")
-    print(f"{len(test):,} images of {len(test.class_names):,} other classes to test on.")
-
-    # 2. The model, on one device or copied to all.
     scope = contextlib.nullcontext
     if args.strategy == "mirrored":
         import tensorflow as tf
 
         scope = tf.distribute.MirroredStrategy().scope
-    with scope():
-        backbone, preprocess = make_backbone(args)
-        model = make_model(args, backbone, num_classes)
-    if args.weights is None and not args.demo and not args.backbone.endswith(".keras"):
-        args.freeze_batch_norm = False  # its statistics are no one's yet
-        print("The backbone starts at random, its batch norm learns; start better with --weights.")
-    begin(args.output, arguments)
+    with in_one_line(), scope():
+        model, backbone, preprocess, test_batches = make_all(args, files, test)
+    begin(args.output, arguments, description | {"preprocessing": name_of(preprocess)})
 
     # 3. Training, with retrieval on the test half before it and after each epoch.
-    test_batches = datasets.evaluation_batches(
-        test,
-        image_size=args.image_size,
-        shorter_side=args.shorter_side,
-        preprocess=preprocess,
-    )
+    print("Testing the model as it starts, which takes a while ...", flush=True)
     evaluation = RetrievalEvaluation(test_batches, embedder_of(model))
     before = evaluation.evaluate()
+    if kept := epochs_kept(args.output):
+        print(f"Going on after epoch {kept} of {args.epochs}.")
     start = time.time()
     with scope():
         train(args, files, model, backbone, evaluation, preprocess)
@@ -232,14 +228,19 @@ def main():
         "after": evaluation.evaluate(),
     }
     (args.output / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    print_table({"before training": before, "after": results["after"]})
+    report(args.output, results)
 
 
-def print_table(rows, columns=("recall@1", "recall@8", "map@r", "nmi")):
-    print("\nOn classes never trained on:")
-    print(" " * 15 + "".join(f"{name:>10}" for name in columns))
-    for title, metrics in rows.items():
-        print(f"{title:15}" + "".join(f"{metrics[name]:10.3f}" for name in columns))
+def main():
+    args = parse(__doc__.partition("\n")[0], LOADERS)
+    if not args.demo and args.data_dir is None:
+        print(HOW_TO, file=sys.stderr)
+        sys.exit(2)
+    try:
+        run(args)
+    except KeyboardInterrupt:
+        print(f"\n{how_to_go_on(args.output)}", file=sys.stderr)
+        sys.exit(130)  # what shells expect of a program that Ctrl-C ended
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ is lost.
 
 import argparse
 import contextlib
+import hashlib
+import json
 import os
 import signal
 import socket
@@ -30,6 +32,7 @@ os.environ["KERAS_BACKEND"] = "jax"
 import jax
 import keras
 import numpy as np
+from errors import in_one_line
 
 from keras_proxygml import ProxyAdam, ProxyGML, ProxyGMLLoss, embedder_of, retrieval_metrics
 from keras_proxygml.datasets import glyphs
@@ -46,7 +49,7 @@ def build_model(num_classes):
     return keras.Model(images, ProxyGML(num_classes, num_proxies=4)(embeddings))
 
 
-def train(args):
+def train(args, train_half, test_half):
     """One worker's part of the training; all of it where there is only one."""
     # 1. Workers find each other, and get copies of one model on all their devices.
     keras.utils.set_random_seed(0)
@@ -58,7 +61,6 @@ def train(args):
     keras.distribution.set_distribution(copies)
 
     # 2. The model of the last checkpoint, optimizer included, or a new one.
-    train_half, test_half = (first_classes(half, args.classes) for half in glyphs())
     epochs_done, checkpoint = last_checkpoint(args.output)
     images, labels = train_half
     if checkpoint:
@@ -88,6 +90,34 @@ def first_classes(half, count):
     images, labels = half
     kept = labels < count if count else slice(None)
     return images[kept], labels[kept]
+
+
+def check_data(args, train_half):
+    """Stops unless these are the images and classes that the run was started with."""
+    images, labels = train_half
+    data = {
+        "classes": len(np.unique(labels)),
+        "images": len(images),
+        "sha256": hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest(),
+    }
+    path = args.output / "data.json"
+    epochs_done, checkpoint = last_checkpoint(args.output)
+    if not checkpoint:
+        if not args.index:  # worker 0, or the process that starts all
+            path.write_text(json.dumps(data) + "\n")
+        return
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    if before != data:
+        begun_with = f"{before['classes']} classes" if before else "images that nobody recorded"
+        raise ValueError(
+            f"{args.output} holds a run on {begun_with}. Received: {data['images']} images of "
+            f"{data['classes']} classes, which are not the same. Put back the images and --classes "
+            "to go on with it, or give another --output."
+        )
+    if args.index is None:
+        is_done = epochs_done >= args.epochs
+        print(f"The run in {args.output} ", end="")
+        print("is finished." if is_done else f"goes on after epoch {epochs_done}.", flush=True)
 
 
 def own_rows(epoch, num_images, index, workers):
@@ -143,9 +173,12 @@ def launch(args):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # by way of finally
     workers = []
     try:
+        # Ctrl-C reaches all processes of a terminal. Workers inherit that it is ignored.
+        ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)
         for index in range(args.workers):
             workers.append(subprocess.Popen([*command, "--index", str(index)]))
             print(f"worker {index} is process {workers[-1].pid}", flush=True)
+        signal.signal(signal.SIGINT, ctrl_c)
         while None in (codes := [worker.poll() for worker in workers]) or any(codes):
             if any(codes):
                 sys.exit(
@@ -154,8 +187,9 @@ def launch(args):
                 )
             time.sleep(0.1)
     finally:
-        for worker in workers:
+        for worker in workers:  # all before the wait: a worker reports another's death
             worker.kill()
+        for worker in workers:
             worker.wait()
 
 
@@ -173,10 +207,18 @@ def main():
     if args.workers < 1 or GLOBAL_BATCH % args.workers:
         parser.error(f"--workers {args.workers}: allowed are divisors of {GLOBAL_BATCH}")
     args.output.mkdir(parents=True, exist_ok=True)
-    if args.index is None:
-        launch(args)
-    else:
-        train(args)
+    halves = [first_classes(half, args.classes) for half in glyphs()]
+    with in_one_line():
+        check_data(args, halves[0])
+    try:
+        if args.index is None:
+            launch(args)
+        else:
+            train(args, *halves)
+    except KeyboardInterrupt:
+        epochs_done, _ = last_checkpoint(args.output)
+        print(f"\nStopped. Run the same command to go on after epoch {epochs_done}.")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Retrieval evaluation inside `fit`."""
 
 import time
+import warnings
 
 import keras
 import numpy as np
 
 from keras_proxygml.checks import check_integer
 from keras_proxygml.metrics import clustering_metrics, retrieval_metrics
-from keras_proxygml.metrics.inputs import check_cutoffs
+from keras_proxygml.metrics.inputs import check_cutoffs, check_itself
 from keras_proxygml.models import embedder_of
 
 
@@ -31,6 +32,9 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         embedder: Model from inputs to embeddings `[B, D]`. By default `embedder_of(model)`.
         gallery: Where neighbours are searched, in the form of `data`. By default in `data`, each
             query itself left out.
+        itself: Row of each query in the gallery, -1 for none: this item is left out of the query's
+            results. `[N]`, integers; only with a `gallery`, and both must come in the same order
+            each time.
         k: The K of Recall@K. Integers of 1 or more.
         clustering: Whether to compute NMI, AMI and F1 too, by k-means on `data`.
         every: Evaluate after each `every` epochs; `logs` of the other epochs lack the metrics, as
@@ -62,6 +66,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         embedder=None,
         *,
         gallery=None,
+        itself=None,
         k=(1, 2, 4, 8),
         clustering=True,
         every=1,
@@ -78,6 +83,12 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         check_cutoffs(k)
         self._data = _check_data("data", data)
         self._gallery = None if gallery is None else _check_data("gallery", gallery)
+        if gallery is None:
+            check_itself(itself, None, None)
+        elif isinstance(self._data, tuple) and isinstance(self._gallery, tuple):
+            check_itself(itself, len(self._data[1]), len(self._gallery[1]))
+        self._itself = itself
+        self._warned = set()
         self._given_embedder = self._embedder = embedder
         self._k = k
         self._clustering = clustering
@@ -112,14 +123,24 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         gallery = {}
         if self._gallery is not None:
             vectors, classes = self._embed(self._gallery)
-            gallery = {"gallery": vectors, "gallery_labels": classes}
-        results = retrieval_metrics(embeddings, labels, k=self._k, **gallery)
+            gallery = {"gallery": vectors, "gallery_labels": classes, "itself": self._itself}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            results = retrieval_metrics(embeddings, labels, k=self._k, **gallery)
+            if self._clustering:
+                results.update(clustering_metrics(embeddings, labels))
+        self._warn_once(caught)
         if not results["queries_without_match"]:
             del results["queries_without_match"]
-        if self._clustering:
-            results.update(clustering_metrics(embeddings, labels))
         results["seconds"] = time.perf_counter() - start
         return results
+
+    def _warn_once(self, caught):
+        """Warns of what the metrics warned of, unless this callback did so before."""
+        for message in {str(warning.message): warning.message for warning in caught}.values():
+            if str(message) not in self._warned:
+                self._warned.add(str(message))
+                warnings.warn(message, stacklevel=3)
 
     def _embed(self, data):
         if isinstance(data, tuple):

@@ -22,16 +22,17 @@ ALLOWED = {
     "layers": {"checks", "graph", "regularizers"},
     "models": {"layers"},
     "callbacks": {"checks", "metrics", "models"},
-    "visualization": {"graph", "metrics"},
+    "visualization": {"checks", "graph", "metrics"},
     "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
 # tf.data and what is TensorFlow's own of XLA live here, if anywhere.
 MAY_USE_TENSORFLOW = {"datasets", "numerics"}
 
 
-def imports_of(path):
-    """The dotted names that a file imports, at its top or inside a function."""
-    for node in ast.walk(ast.parse(path.read_text())):
+def imports_of(path, at_its_top=False):
+    """The dotted names that a file imports: at its top, or inside a function too."""
+    tree = ast.parse(path.read_text())
+    for node in tree.body if at_its_top else ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -69,3 +70,10 @@ def test_no_tensorflow(part):
 def test_metrics_and_datasets_are_plain_numpy(part):
     for path in files_of(part):
         assert "keras" not in {name.split(".")[0] for name in imports_of(path)}, path
+
+
+def test_the_package_loads_no_drawing_library():
+    for path in PACKAGE.rglob("*.py"):
+        roots = {name.split(".")[0] for name in imports_of(path, at_its_top=True)}
+        lazy = {"matplotlib", "PIL"} | ({"sklearn"} if "visualization" in path.parts else set())
+        assert not roots & lazy, path

@@ -1,25 +1,27 @@
-"""The benchmarks compare what is equal, and show what was measured."""
+"""The benchmarks compare equal work and keep their runs; documents show what was measured."""
 
 import importlib
 import json
+import re
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "benchmarks"
+from benchmarks import measuring, reporting
+from benchmarks.comparison import compare_losses, report, store
+from benchmarks.comparison.tasks import TASKS, Half
+from benchmarks.speed import head_contenders as contenders
 
-
-@pytest.fixture(autouse=True)
-def _importable(monkeypatch):
-    monkeypatch.syspath_prepend(FOLDER)
+ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(("num_proxies", "separation"), [(1, 0.0), (3, 0.0), (3, 0.3)])
 def test_ours_and_the_literal_formulation_compute_the_same(num_proxies, separation):
-    import head_contenders as contenders
-
     case = contenders.Case(40, num_proxies, 16, separation)
     arrays = contenders.make_arrays(case, batch=8)
     found = {
@@ -32,8 +34,6 @@ def test_ours_and_the_literal_formulation_compute_the_same(num_proxies, separati
 
 
 def test_bare_products_are_those_of_a_linear_layer():
-    import head_contenders as contenders
-
     case = contenders.Case(40, 3, 16)
     embeddings, proxies, labels = contenders.make_arrays(case, batch=8)
     step = contenders.bare_products(case, (embeddings, proxies, labels))
@@ -43,23 +43,108 @@ def test_bare_products_are_those_of_a_linear_layer():
         np.testing.assert_allclose(keras.ops.convert_to_numpy(found), expected, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["backbone_speed", "head_speed", "retrieval_speed"])
+@pytest.mark.parametrize(
+    "name",
+    ["speed.backbone_speed", "speed.head_speed", "speed.retrieval_speed", "memory.lean_proxies"],
+)
 def test_the_readme_shows_the_results_on_file(name):
-    result = json.loads((FOLDER / f"results/{name}.json").read_text())
-    shown = (FOLDER / "README.md").read_text()
-    shown = shown.partition(f"<!-- {name}: begin -->\n")[2]
-    shown = shown.partition(f"\n<!-- {name}: end -->")[0]
-    assert shown == importlib.import_module(name).table(result)
+    module = f"benchmarks.{name}"
+    table = importlib.import_module(module).table(reporting.read(module))
+    assert shown(ROOT / "benchmarks/README.md", name.partition(".")[2]) == table
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_report_shows_the_runs_on_file(monkeypatch, task):
+    monkeypatch.setattr(report, "plot", lambda task: None)
+    assert shown(ROOT / "docs/results.md", task) == "\n".join(report.sections(task))
+
+
+def shown(document, name):
+    """What stands between the markers of a name."""
+    text = document.read_text().partition(f"<!-- {name}: begin -->\n")[2]
+    return text.partition(f"\n<!-- {name}: end -->")[0]
+
+
+def test_documents_name_the_commands_that_exist():
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/**/*.py")]
+    text = "\n".join(path.read_text() for path in [*documents, ROOT / "benchmarks/README.md"])
+    scripts = {x for x in ROOT.glob("benchmarks/*/*.py") if "__main__" in x.read_text()}
+    modules = {".".join(x.relative_to(ROOT).with_suffix("").parts) for x in scripts}
+    assert set(re.findall(r"python -m (benchmarks[\w.]*\w)", text)) == modules
+    assert not re.findall(r"python benchmarks/\S*", text)
 
 
 def test_a_benchmark_that_fails_in_its_own_process_is_not_silent(tmp_path):
-    import subprocess
-
-    import reporting
-
     script = tmp_path / "script.py"
     script.write_text("import os, sys; print('noise'); print('{\"a\": %s}' % os.environ['B'])")
-    assert reporting.in_own_process(script, B="1")["a"] == 1
+    assert measuring.in_own_process("script", PYTHONPATH=str(tmp_path), B="1")["a"] == 1
     script.write_text("raise SystemExit(1)")
     with pytest.raises(subprocess.CalledProcessError):
-        reporting.in_own_process(script)
+        measuring.in_own_process("script", PYTHONPATH=str(tmp_path))
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    """A function that runs the search without training, and returns the number of runs it made."""
+    trained = []
+
+    def train(task, name, settings, seed, train_half, test_half):
+        trained.append(name)
+        return {"loss": name, "settings": settings, "history": {"val_map@r": [0.1, 0.5]}}
+
+    def run():
+        trained.clear()
+        half = Half(np.zeros((1, 8)), np.arange(8))
+        task = type("Task", (), {"train": half, "test": half})
+        compare_losses.run_stage("glyphs", "search", lambda: task)
+        return len(trained)
+
+    monkeypatch.setattr(store, "FOLDER", tmp_path)
+    monkeypatch.setattr(compare_losses, "train", train)
+    return run
+
+
+def test_a_comparison_goes_on_where_it_was_cut_off(search, tmp_path, capsys):
+    total = 8 * len(compare_losses.CONTENDERS)
+    assert search() == total
+    path = tmp_path / "glyphs.jsonl"
+    whole = path.read_bytes()
+    assert search() == 0
+    assert path.read_bytes() == whole
+
+    path.write_bytes(whole[:-40])  # a kill while the last line was written
+    assert len(store.read("glyphs", "search")) == total - 1
+    assert search() == 1
+    assert path.read_bytes() == whole
+    first = json.loads(whole.splitlines()[0])
+    assert list(first)[:3] == ["stage", "label", "loss"]
+    assert first["label"] == "ProxyGML-0"
+
+
+def test_runs_appended_at_once_are_all_there_and_once(tmp_path, monkeypatch):
+    runs = store._runs
+
+    def slowly(lines):  # time for another thread to write between reading and writing
+        time.sleep(0.002)
+        return runs(lines)
+
+    monkeypatch.setattr(store, "FOLDER", tmp_path)
+    monkeypatch.setattr(store, "_runs", slowly)
+    (tmp_path / "glyphs.jsonl").write_text('{"stage": "grid", "lab')
+    labels = [f"N{i % 20}" for i in range(80)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda label: store.append("glyphs", "grid", label, {"of": label}), labels))
+    lines = (tmp_path / "glyphs.jsonl").read_text().splitlines()
+    assert sorted(json.loads(line)["label"] for line in lines) == sorted(set(labels))
+
+
+def test_runs_are_read_by_stage_and_pattern_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FOLDER", tmp_path)
+    assert store.read("glyphs", "ablation") == {}
+    for label in ("mask", "N12-0", "mask+regularizer", "N1-1", "N1-0"):
+        store.append("glyphs", "ablation", label, {"seed": len(label)})
+    store.append("glyphs", "grid", "N1-0", {"seed": 9})
+    found = store.read("glyphs", "ablation")
+    assert list(found) == ["N1-0", "N1-1", "N12-0", "mask+regularizer", "mask"]
+    assert found["N1-0"] == {"seed": 4}
+    assert list(store.read("glyphs", "ablation", "N1-*")) == ["N1-0", "N1-1"]

@@ -13,6 +13,7 @@ from keras_proxygml import (
     embedder_of,
     retrieval_metrics,
 )
+from keras_proxygml.metrics import query_results
 
 TEST = small.data(60, seed=1)
 QUICK = {"epochs": 2, "batch_size": 16, "verbose": 0}
@@ -89,6 +90,27 @@ def test_a_separate_gallery():
     )
     assert history["val_recall@1"][-1] == pytest.approx(expected["recall@1"])
     assert "val_nmi" not in history
+
+
+def test_a_gallery_that_holds_the_queries():
+    # Every other item is a query. Each finds all the others, but not itself.
+    queries = TEST[0][::2], TEST[1][::2]
+    rows = np.arange(0, 60, 2)
+    inputs = keras.Input((8,))
+    fixed = keras.Model(inputs, inputs)
+    found = RetrievalEvaluation(queries, fixed, gallery=TEST, itself=rows).evaluate()
+    each = query_results(*TEST).scores()["recall@1"][::2]
+    assert found["recall@1"] == pytest.approx(each.mean())
+    with pytest.warns(UserWarning, match="Every query finds .* in `itself`"):
+        assert RetrievalEvaluation(queries, fixed, gallery=TEST).evaluate()["recall@1"] == 1
+
+
+def test_a_warning_of_the_metrics_comes_once():
+    evaluation = RetrievalEvaluation((TEST[0], TEST[1] * 0))
+    with pytest.warns(UserWarning, match="All items have the same label") as caught:
+        _, history = logs_of(evaluation, epochs=3)
+    assert history["val_recall@1"] == [1, 1, 1]
+    assert len(caught) == 1
 
 
 def test_another_embedder():
@@ -209,6 +231,8 @@ def test_bad_data_that_shows_later(data, message):
     ("arguments", "message"),
     [
         ({"every": 0}, r"every=0 is not allowed"),
+        ({"itself": [0, 1]}, r"`itself` must be None where there is no gallery"),
+        ({"gallery": TEST, "itself": [0]}, r"`itself` must be integers of shape \(60,\)"),
         ({"every": True}, r"every=True is not allowed"),
         ({"k": 0}, r"k=0"),
         ({"embedder": TEST[1]}, r"embedder is a ndarray, allowed is a keras.Model"),

@@ -34,7 +34,7 @@ def test_train_cars_demo_goes_on_where_it_ended(tmp_path):
     assert results["after"]["recall@1"] == pytest.approx(float(rows[-1]["val_recall@1"]))
     assert results["after"]["map@r"] > results["before"]["map@r"]
     other = train_cars(*options, "--ratio", "0.5")
-    assert other.returncode == 1
+    assert other.returncode == 2
     assert f"{tmp_path} holds a run with --ratio 0.1, not 0.5" in other.stderr
     images = np.zeros((2, 32, 32, 3), "float32")
     embedder = keras.models.load_model(tmp_path / "embedder.keras")
@@ -96,17 +96,18 @@ def test_an_unknown_backbone_is_named(monkeypatch, name):
     import recipes
     import train_cars as example
 
-    with pytest.raises(SystemExit, match=f"--backbone {name} is unknown"):
+    with pytest.raises(ValueError, match=f"--backbone {name} is unknown"):
         example.make_backbone(recipes.parse("", example.LOADERS))
 
 
 def test_train_cars_without_data_says_how_to_get_on(tmp_path):
     done = train_cars("--output", tmp_path / "run")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "--demo" in done.stderr
     assert "--dataset folder --data-dir" in done.stderr
     assert not (tmp_path / "run").exists()
     done = train_cars("--data-dir", tmp_path, "--output", tmp_path / "run")
-    assert done.returncode == 1
+    assert done.returncode == 2
+    assert "add --dataset folder" in done.stderr
     assert "cars_annos.mat" in done.stderr
     assert "Traceback" not in done.stderr

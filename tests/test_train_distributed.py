@@ -82,7 +82,16 @@ def test_two_workers_of_which_one_dies_reach_the_weights_of_one(start, tmp_path)
     assert resumed.returncode == 0, text
     assert epochs_of(text) == list(range(epochs_done + 1, EPOCHS + 1))
     assert text.count("recall@1") == 1
-    assert [path.name for path in (tmp_path / "two").iterdir()] == [f"epoch_{EPOCHS}.keras"]
+    assert {path.name for path in (tmp_path / "two").iterdir()} == {
+        "data.json",
+        f"epoch_{EPOCHS}.keras",
+    }
+
+    other = start(tmp_path / "two", "--classes", "16")
+    text = other.communicate(timeout=120)[0]
+    assert other.returncode == 2
+    assert f"{tmp_path / 'two'} holds a run on 32 classes" in text
+    assert "Traceback" not in text
 
     text = alone.communicate(timeout=120)[0]
     assert epochs_of(text) == list(range(1, EPOCHS + 1)), text
@@ -93,3 +102,15 @@ def test_two_workers_of_which_one_dies_reach_the_weights_of_one(start, tmp_path)
     assert found.keys() == expected.keys()
     for path, value in found.items():
         np.testing.assert_allclose(value, expected[path], atol=1e-4, err_msg=path)
+
+
+def test_ctrl_c_says_how_to_go_on(start, tmp_path):
+    launcher = start(tmp_path, "--epochs", "1000")
+    for line in launcher.stdout:
+        if line.startswith("epoch 1: "):
+            launcher.send_signal(signal.SIGINT)
+            break
+    text = launcher.communicate(timeout=60)[0]
+    assert launcher.returncode == 130, text
+    assert re.search(r"Stopped\. Run the same command to go on after epoch [1-9]", text)
+    assert "Traceback" not in text

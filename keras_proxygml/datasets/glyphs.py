@@ -3,10 +3,7 @@
 import unicodedata
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from matplotlib.ft2font import FT2Font
-from PIL import ImageFont
 
 FACES = tuple(
     f"DejaVu{family}{style}.ttf"
@@ -117,6 +114,8 @@ def _distinct(candidates):
 
 def _face_paths():
     """Finds the twelve font files."""
+    import matplotlib
+
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
     paths = [folder / face for face in FACES]
     missing = [path.name for path in paths if not path.is_file()]
@@ -131,6 +130,8 @@ def _face_paths():
 
 def _shared_characters(paths):
     """Lists the characters that all faces have, in Unicode's order."""
+    from matplotlib.ft2font import FT2Font
+
     codes = set.intersection(*(set(FT2Font(str(path)).get_charmap()) for path in paths))
     # A combining mark is a part of a character: it has no place of its own on the line.
     return [chr(c) for c in sorted(codes) if not unicodedata.category(chr(c)).startswith("M")]
@@ -138,6 +139,8 @@ def _shared_characters(paths):
 
 def _fonts(paths, image_size):
     """Loads the faces in the largest size at which all but one character fit the image."""
+    from PIL import ImageFont
+
     # The other layout engine is not in every build of Pillow, and would place some differently.
     basic = ImageFont.Layout.BASIC
     return [ImageFont.truetype(str(p), image_size * 11 // 16, layout_engine=basic) for p in paths]

@@ -18,9 +18,11 @@ def in_groups(order, labels, size, random):
         The same numbers in their new order. `[n]`.
     """
     order = order[np.argsort(labels[order], kind="stable")]
-    _, first, counts = np.unique(labels[order], return_index=True, return_counts=True)
+    _, first, classes, counts = np.unique(
+        labels[order], return_index=True, return_inverse=True, return_counts=True
+    )
     of_class = (np.arange(len(order)) - np.repeat(first, counts)) // size
-    numbers = labels[order].astype("int64") * len(order) + of_class  # one for each group
+    numbers = classes * len(order) + of_class  # one for each group
     _, groups, sizes = np.unique(numbers, return_inverse=True, return_counts=True)
     turns = random.permutation(len(sizes)) + len(sizes) * (sizes < size)
     return order[np.argsort(turns[groups], kind="stable")]

@@ -24,30 +24,35 @@ def image_folder(directory, *, seed=None):
 
     Args:
         directory: The folder.
-        seed: Which random half of the classes is for training, where there is no `train/`. By
-            default the first half in order. Of an odd number, the test half has one more.
+        seed: Which random half of the classes is for training, where there is no `train/`. An
+            integer. By default the first half in order, which is a fair half only where the names
+            of the folders say nothing about what they hold: `seed=0` draws one. Of an odd number,
+            the test half has one more.
 
     Returns:
         `(train, test)`, two `ImageFiles` that share no class. Class names are the folders' names.
+        Training takes two classes or more, so a folder without `train/` should have four.
 
     Raises:
         FileNotFoundError: If the directory or one of `train/` and `test/` is missing, or if a
-            class folder has no image.
+            class folder has no image. The message says where the images are, if they are a level
+            above or below.
         ValueError: If there are fewer than two classes, if `train/` and `test/` share a class, or
             if a seed is given for a split that stands.
     """
     folder = Path(directory)
     if not folder.is_dir():
+        problem = "is a file" if folder.exists() else "does not exist"
         raise FileNotFoundError(
-            f"{folder} is no folder. Give one that holds a folder of images for each class, or "
-            "train/ and test/ with such class folders."
+            "The images must be in a folder that holds a folder for each class. Received: "
+            f"{folder}, which {problem}. Check the path."
         )
     if not has_split(folder):
         return _halves(folder, seed)
     if seed is not None:
         raise ValueError(
-            f"seed={seed} chooses a half of the classes, but {folder} is split already. Leave it "
-            "out, or give a folder without train/ and test/."
+            f"`seed` must be None where train/ and test/ split the classes. Received: seed={seed} "
+            f"and {folder}. Leave out the seed, or move all class folders into one folder."
         )
     return read_split(folder)
 
@@ -63,8 +68,8 @@ def read_split(folder):
     for half in ("train", "test"):
         if not _subfolders(folder / half):
             raise FileNotFoundError(
-                f"{folder / half} is missing or holds no class folders. The classes to "
-                f"{half} with belong there, others than in the other half."
+                f"{folder / half} is missing or holds no class folders. Put the classes to {half} "
+                "with there, a folder for each. The other half must not have them too."
             )
         halves.append(_read(folder / half))
     train, test = halves
@@ -84,14 +89,28 @@ def _halves(folder, seed):
     count = len(files.class_names)
     if count < 2:
         raise ValueError(
-            f"{folder} has {count} class folders, needed are two or more: one half to train, one "
-            "to test. Put the images of each class into a folder of its own."
+            "There must be two or more class folders: one half is to train, the other to test. "
+            f"Received: {folder}, which holds {_contents(folder, count)}."
         )
     # RandomState, since NumPy promises its stream for good and default_rng's only until changed.
     order = np.arange(count) if seed is None else np.random.RandomState(seed).permutation(count)
     training = np.isin(files.labels, order[: count // 2])
     names = dict(enumerate(files.class_names))
     return tuple(group(files.paths[h], files.labels[h], names) for h in (training, ~training))
+
+
+def _contents(folder, class_folders):
+    """Tells what a folder of fewer than two classes holds, and what to do about it."""
+    if class_folders:
+        return "one class folder. Add folders of other classes"
+    images = sum(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    if not images:
+        return "no folder and no image. Put a folder of images for each class into it"
+    return (
+        f"{images:,} images and no class folder. If they show one class of several, give the "
+        f"folder above, {folder.resolve().parent}. Otherwise put the images of each class into a "
+        "folder of its own"
+    )
 
 
 def _read(folder):
@@ -102,10 +121,7 @@ def _read(folder):
         images = [path for path in files if path.suffix.lower() in SUFFIXES]
         others += [path for path in files if _is_of_another_kind(path)]
         if not images:
-            raise FileNotFoundError(
-                f"The class folder {folder / name} has no image, that is no file ending in "
-                f"{', '.join(SUFFIXES)}. Remove the folder, or put the images directly into it."
-            )
+            raise FileNotFoundError(_no_image(folder, name, names))
         paths += images
         labels += [label] * len(images)
     if others:
@@ -115,6 +131,21 @@ def _read(folder):
             stacklevel=1,
         )
     return ImageFiles(paths, labels, names)
+
+
+def _no_image(folder, name, names):
+    """Says what to do about a class folder without an image."""
+    inner = folder / name
+    message = f"The class folder {inner} has no image, that is no file ending in "
+    message += f"{', '.join(SUFFIXES)}. "
+    if not _subfolders(inner):
+        return message + f"Put images directly into it, or move it out of {folder}."
+    if len(names) == 1:
+        return message + f"It holds folders: if these are the classes, give {inner} instead."
+    return message + (
+        f"It holds folders: if these are the classes, move them up into {folder}. If it is a "
+        "class, move the images in them up into it."
+    )
 
 
 def _subfolders(folder):

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_proxygml.checks import check_number, refuse
-from keras_proxygml.losses.inputs import check_integers, check_rank
+from keras_proxygml.losses.inputs import check_integers, check_rank, numbered
 
 
 class Loss(keras.losses.Loss):
@@ -116,7 +116,8 @@ class EmbeddingLoss(Loss):
 
     Call arguments:
         labels: Class of each sample. `[B]` or `[B, 1]`, any integers: only whether they are equal
-            matters.
+            matters. On JAX, `fit` cuts integers to 32 bits before any loss sees them: renumber
+            wider labels there.
         embeddings: Vectors. `[B, D]`.
 
     Returns:
@@ -130,7 +131,7 @@ class EmbeddingLoss(Loss):
         check_integers(y_true)
         # Keras casts labels to the loss's dtype, in which 16777217 is 16777216. A class is known
         # as well by the first of its samples in the batch, a small number.
-        labels = ops.reshape(ops.convert_to_tensor(y_true), (-1,))
+        labels = ops.reshape(ops.convert_to_tensor(numbered(y_true)), (-1,))
         same_class = ops.equal(labels[:, None], labels[None, :])
         batch = ops.shape(labels)[0]
         # Not argmax, which TensorFlow refuses where a replica gets no sample.

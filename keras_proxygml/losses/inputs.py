@@ -144,7 +144,22 @@ def check_embeddings(labels, embeddings):
             "End the model in its embeddings, without a proxy layer, and flatten or pool feature "
             "maps.",
         )
-    return _flat(labels), embeddings
+    return _flat(numbered(labels)), embeddings
+
+
+def numbered(labels):
+    """Numbers classes from 0, unless labels are tensors: JAX would cut int64 to 32 bits.
+
+    Args:
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers.
+
+    Returns:
+        The tensor as it is, or the class numbers of an array, `[B]`, int32.
+    """
+    if ops.is_tensor(labels):
+        return labels
+    check_integers(labels)
+    return np.unique(np.reshape(labels, -1), return_inverse=True)[1].astype("int32")
 
 
 def _flat(labels):

@@ -6,6 +6,7 @@ import numpy as np
 from keras_proxygml.metrics.inputs import check_cutoffs, check_pair, count_matches
 from keras_proxygml.metrics.neighbors import nearest_items
 from keras_proxygml.metrics.results import QueryResults
+from keras_proxygml.metrics.too_good import warn_of_copies, warn_of_one_class
 from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels
 
 BLOCK = 1024  # queries searched at a time
@@ -21,21 +22,23 @@ def approximate_retrieval_metrics(
     k=(1, 2, 4, 8),
     gallery=None,
     gallery_labels=None,
+    itself=None,
     search="",
     checked=1000,
     seed=0,
 ):
     """Retrieval metrics of a gallery too large for exact search, and how far to trust them.
 
-    A faiss index finds the nearest items; those are ranked by exact similarity, ties against as
-    far as the index lists them. An item it misses is a match lost or a rival less, so that a metric
-    may come out too low or too high: `index_recall@K` says how much is missed. Queries, gallery and
-    index are kept in memory.
+    A faiss index finds the nearest items; those are ranked by exact similarity, ties against. A
+    match that is as similar as the last item listed counts as not found, because items that are not
+    listed may tie with it. An item the index misses is a match lost or a rival less, so that a
+    metric may come out too low or too high: `index_recall@K` says how much is missed. Queries,
+    gallery and index are kept in memory.
 
     Args:
         embeddings, labels: As in `retrieval_metrics`.
         index: What faiss's `index_factory` makes of it, as `"IVF4096,Flat"` or `"HNSW32"`.
-        k, gallery, gallery_labels: As in `retrieval_metrics`.
+        k, gallery, gallery_labels, itself: As in `retrieval_metrics`.
         search: Settings of the search, as `"nprobe=32"` or `"efSearch=64"`.
         checked: How many queries to search exactly as well.
         seed: Chooses them.
@@ -47,21 +50,32 @@ def approximate_retrieval_metrics(
 
     Raises:
         ValueError: As `retrieval_metrics`, or if faiss refuses the index or the settings.
+
+    Warns:
+        UserWarning: As `retrieval_metrics`.
     """
     cutoffs = check_cutoffs(k)
     if checked < 1:
         raise ValueError(f"checked={checked}, but at least one query must be searched exactly.")
-    queries, items = check_pair(embeddings, labels, gallery, gallery_labels)
-    matches = count_matches(queries[1], items[1], itself=gallery is None)
+    may_find_itself = gallery is not None and itself is None
+    queries, items, itself, labels = check_pair(embeddings, labels, gallery, gallery_labels, itself)
+    matches = count_matches(queries[1], items[1], itself)
     rows = columns = UnitVectors(*queries, keep=True)
     if gallery is not None:
         columns = UnitVectors(*items, keep=True)
+    itself = None if itself is None else columns.places(itself[rows.order])
     depth = max(cutoffs)
     ranked = matches.max() <= DEEPEST
     if ranked:
         depth = max(depth, int(matches.max()))
-    lists = _Lists(rows, columns, _index(columns, index, search), min(depth, len(columns) - 1))
-    result = lists.results(matches).metrics(cutoffs)
+    depth = min(depth, len(columns) - 1)
+    lists = _Lists(rows, columns, itself, _index(columns, index, search), depth)
+    first_rank, r_precision, average_precision, similarity = lists.results(matches)
+    warn_of_one_class(items[1], stacklevel=2)
+    warn_of_copies(first_rank, similarity, may_find_itself, stacklevel=2)
+    first_rank = first_rank.astype("int64")
+    found = QueryResults(labels, matches, first_rank, r_precision, average_precision)
+    result = found.metrics(cutoffs)
     for name in ("mrr", *(() if ranked else ("map@r", "r_precision"))):
         del result[name]  # they need ranks beyond the lists
     places = np.random.default_rng(seed).permutation(len(rows))[:checked]
@@ -85,46 +99,58 @@ def _index(items, factory, search):
 
 
 class _Lists:
-    """The items an index finds for each query, ranked by exact similarity."""
+    """The items an index finds for each query, ranked by exact similarity.
 
-    def __init__(self, queries, items, index, depth):
-        self.queries, self.items, self.index, self.depth = queries, items, index, depth
+    Args:
+        queries, items: `UnitVectors`.
+        itself: Place of each query among the items, -1 for none. `[Q]`, or None if all are.
+        index: Of the items.
+        depth: How many items besides the query itself to list at least.
+    """
+
+    def __init__(self, queries, items, itself, index, depth):
+        self.queries, self.items, self.itself = queries, items, itself
+        self.index = index
+        # The query itself is one more, and the last of a list tells which items may tie beyond.
+        self.listed = min(depth + 2, len(items))
 
     def ranked(self, places):
-        """Levels of the items found, falling, and whether each is a match: `[P, depth + 1]`.
+        """Levels of the items found, falling, and whether each is a match: `[P, listed]`.
 
-        Of equal ones, matches come last. Where fewer are found, levels end in NOTHING.
+        Of equal ones, matches come last. Where fewer are found, levels end in NOTHING. A match that
+        ties with the last item of a full list is no match: others may tie beyond.
         """
         vectors = self.queries[places]
-        found = self.index.search(vectors, self.depth + 1)[1]
-        if self.queries is self.items:
-            found[found == places[:, None]] = -1
+        found = self.index.search(vectors, self.listed)[1]
+        goes_on = (found >= 0).all(axis=1) & (self.listed < len(self.items))
+        if self.itself is not None:
+            found[found == self.itself[places, None]] = -1
         row, _ = some = np.nonzero(found >= 0)
         levels = np.full(found.shape, NOTHING)
         levels[some] = exact_levels(vectors, self.items, row, found[some])
         matches = self.items.classes[found] == self.queries.classes[places, None]
-        matches &= found >= 0
+        last = levels.min(axis=1, where=found >= 0, initial=-NOTHING)
+        matches &= levels > np.where(goes_on, last, NOTHING)[:, None]
         order = np.lexsort((matches, -levels))
         return (np.take_along_axis(x, order, axis=1) for x in (levels, matches))
 
     def results(self, counts):
-        """The `QueryResults` of all queries, as far as the lists go."""
+        """`[4, Q]` as `rank_matches` returns it, as far as the lists go."""
         counts = counts[self.queries.order]
-        found = np.zeros((3, len(counts)))
+        found = np.zeros((4, len(counts)))
         for first in range(0, len(counts), BLOCK):
             places = np.arange(first, min(first + BLOCK, len(counts)))
-            _, matches = self.ranked(places)
-            found[:, places] = _summary(matches, counts[places])
+            levels, matches = self.ranked(places)
+            found[:3, places] = _summary(matches, counts[places])
+            found[3, places] = levels[:, 0] / LEVEL  # of the first match where its rank is 1
         found[1:, counts == 0] = np.nan
-        back = np.empty_like(found)
-        back[:, self.queries.order] = found
-        number, labels = np.empty((2, len(counts)), "int64")
-        number[self.queries.order], labels[self.queries.order] = counts, self.queries.classes
-        return QueryResults(labels, number, back[0].astype("int64"), *back[1:])
+        result = np.empty_like(found)
+        result[:, self.queries.order] = found
+        return result
 
     def recall(self, places, cutoffs):
         """Share of the true K nearest that the lists of some queries hold, for each K."""
-        own = places if self.queries is self.items else None
+        own = None if self.itself is None else self.itself[places]
         most = min(max(cutoffs), len(self.items) - (own is not None))
         _, true = nearest_items(self.queries, places, self.items, own, most)
         true = (true * LEVEL).astype("int64")

@@ -1,11 +1,11 @@
 """Clustering metrics: NMI, AMI and pairwise F1 of k-means with as many clusters as classes."""
 
 import faiss
-import numpy as np
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
-from keras_proxygml.metrics.inputs import check_set
+from keras_proxygml.metrics.inputs import check_set, number_classes
+from keras_proxygml.metrics.too_good import warn_of_one_class, warn_of_single_members
 from keras_proxygml.metrics.vectors import unit_vectors
 
 _ITERATIONS = 20  # as the official code has for Stanford Online Products
@@ -18,7 +18,7 @@ def clustering_metrics(embeddings, labels, *, seed=0, restarts=1):
 
     Args:
         embeddings: `[N, D]`, finite floats of any length.
-        labels: Class of each embedding. `[N]` or `[N, 1]`, integers.
+        labels: Class of each embedding. `[N]` or `[N, 1]`, integers or strings.
         seed: Seed of the first centroids. An integer.
         restarts: How many clusterings to try; that of the least inertia counts.
 
@@ -30,16 +30,22 @@ def clustering_metrics(embeddings, labels, *, seed=0, restarts=1):
     Raises:
         ValueError: If shapes, dtypes or values do not allow a clustering.
 
+    Warns:
+        UserWarning: If there is one class, or each item has a class of its own.
+
     Reference:
         Song et al., "Deep Metric Learning via Lifted Structured Feature Embedding", CVPR 2016 (NMI
         and F1 for retrieval); Vinh et al., JMLR 2010 (AMI).
     """
     embeddings, labels = check_set(embeddings, labels, "embeddings", "labels")
-    clusters = _kmeans(unit_vectors(embeddings), len(np.unique(labels)), seed, restarts)
+    (classes,) = number_classes(labels)
+    warn_of_one_class(classes, stacklevel=2)
+    warn_of_single_members(classes, stacklevel=2)
+    clusters = _kmeans(unit_vectors(embeddings), int(classes.max()) + 1, seed, restarts)
     return {
-        "nmi": float(normalized_mutual_info_score(labels, clusters, average_method="arithmetic")),
-        "ami": float(adjusted_mutual_info_score(labels, clusters, average_method="arithmetic")),
-        "f1": _pairwise_f1(labels, clusters),
+        "nmi": float(normalized_mutual_info_score(classes, clusters, average_method="arithmetic")),
+        "ami": float(adjusted_mutual_info_score(classes, clusters, average_method="arithmetic")),
+        "f1": _pairwise_f1(classes, clusters),
     }
 
 
@@ -58,7 +64,7 @@ def _kmeans(vectors, num_clusters, seed, restarts):
     return kmeans.assign(vectors)[1]
 
 
-def _pairwise_f1(labels, clusters):
-    (_, false_pairs), (missed_pairs, true_pairs) = pair_confusion_matrix(labels, clusters)
+def _pairwise_f1(classes, clusters):
+    (_, false_pairs), (missed_pairs, true_pairs) = pair_confusion_matrix(classes, clusters)
     found = 2 * true_pairs + false_pairs + missed_pairs
     return float(2 * true_pairs / found) if found else 0.0

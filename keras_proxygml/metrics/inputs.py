@@ -19,19 +19,98 @@ def check_cutoffs(k):
     return cutoffs
 
 
-def check_pair(embeddings, labels, gallery, gallery_labels):
-    """Queries and gallery, each as embeddings and labels; the same twice if there is no gallery."""
+def check_pair(embeddings, labels, gallery, gallery_labels, itself):
+    """Checks queries and gallery, and numbers their classes.
+
+    Returns:
+        Queries: embeddings `[Q, D]` and class numbers `[Q]`; items: the same of the gallery, or the
+        very queries if there is none; the row of each query among the items, `[Q]`, or None; and
+        the labels of the queries as they were given, `[Q]`.
+    """
     if (gallery is None) != (gallery_labels is None):
         given, missing = "gallery", "gallery_labels"
         if gallery is None:
             given, missing = missing, given
         raise ValueError(f"{given} came without {missing}. Give both, or neither.")
-    queries = check_set(embeddings, labels, "embeddings", "labels")
+    embeddings, labels = check_set(embeddings, labels, "embeddings", "labels")
     if gallery is None:
-        return queries, queries
-    items = check_set(gallery, gallery_labels, "gallery", "gallery_labels")
-    check_dims(queries[0], items[0])
-    return queries, items
+        check_itself(itself, len(labels), None)
+        queries = embeddings, number_classes(labels)[0]
+        return queries, queries, np.arange(len(labels)), labels
+    gallery, gallery_labels = check_set(gallery, gallery_labels, "gallery", "gallery_labels")
+    check_dims(embeddings, gallery)
+    if (labels.dtype.kind == "U") != (gallery_labels.dtype.kind == "U"):
+        raise ValueError(
+            "`labels` and `gallery_labels` must both be integers or both be strings. Received: "
+            f"dtypes {labels.dtype} and {gallery_labels.dtype}. Label both sets the same way."
+        )
+    classes, item_classes = number_classes(labels, gallery_labels)
+    itself = check_itself(itself, len(labels), len(gallery))
+    if itself is not None:
+        _check_same_class(itself, labels, gallery_labels, classes != item_classes[itself])
+    return (embeddings, classes), (gallery, item_classes), itself, labels
+
+
+def number_classes(*sets):
+    """Numbers the classes of all sets of labels together, from 0 on, in rising order.
+
+    The metrics calculate with these numbers, never with labels: a label may be the greatest number
+    of its dtype, or a string.
+
+    Args:
+        sets: Labels, all integers of any dtypes, or all strings. `[N]` each.
+
+    Returns:
+        A list: the class number of each label, `[N]`, int64, for each set.
+    """
+    classes, numbers = zip(*(np.unique(s, return_inverse=True) for s in sets), strict=True)
+    # NumPy would join int64 and uint64 as float64, which rounds.
+    dtype = object if np.result_type(*sets).kind == "f" else None
+    together = np.unique(np.concatenate(classes, dtype=dtype), return_inverse=True)[1]
+    ends = np.cumsum([len(c) for c in classes])
+    parts = np.split(together.astype("int64"), ends[:-1])
+    return [part[number] for part, number in zip(parts, numbers, strict=True)]
+
+
+def check_itself(itself, queries, items):
+    """The row of each query in the gallery, `[Q]`, int64, -1 for none; None if none was given.
+
+    Args:
+        itself: What was given.
+        queries: How many queries there are.
+        items: How many items the gallery has; None if there is no gallery.
+    """
+    if itself is None:
+        return None
+    if items is None:
+        raise ValueError(
+            "`itself` must be None where there is no gallery. Each query is left out of its own "
+            "results there. Give the gallery too, or leave `itself` out."
+        )
+    rows = np.asarray(itself)
+    if rows.shape != (queries,) or rows.dtype.kind not in "iu":
+        raise ValueError(
+            f"`itself` must be integers of shape ({queries},). Received: shape {rows.shape}, dtype "
+            f"{rows.dtype}. Give the row of each query in the gallery, -1 for none."
+        )
+    if rows.min() < -1 or rows.max() >= items:
+        raise ValueError(
+            f"`itself` must be from -1 to {items - 1}. Received: {rows.min()} to {rows.max()}. "
+            "Give the row of each query in the gallery, -1 for none."
+        )
+    return rows.astype("int64")
+
+
+def _check_same_class(itself, labels, item_labels, differ):
+    bad = np.flatnonzero(differ & (itself >= 0))
+    if len(bad):
+        query, row = bad[0], itself[bad[0]]
+        raise ValueError(
+            "`itself` must name rows of the gallery that have the label of the query. Received: "
+            f"itself[{query}]={row}, where `labels` has {labels[query]} and `gallery_labels` "
+            f"{item_labels[row]}; {len(bad)} of {len(labels)} queries differ. Give the row of the "
+            "query itself, or -1 if the gallery does not hold it."
+        )
 
 
 def check_vectors(vectors, name):
@@ -56,39 +135,61 @@ def check_dims(queries, items):
 
 
 def check_set(vectors, labels, name, labels_name):
-    """Embeddings `[N, D]` and int64 labels `[N]`, or an error that calls them by their names."""
-    vectors, labels = check_vectors(vectors, name), np.asarray(labels)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(
-            f"{labels_name} has shape {labels.shape} and dtype {labels.dtype}, but must be [N] or "
-            "[N, 1] of integers. Give one class number per item, not one-hot rows."
-        )
+    """Embeddings `[N, D]` and labels `[N]`, or an error that calls them by their names."""
+    vectors, labels = check_vectors(vectors, name), check_labels(labels, labels_name)
     if len(labels) != len(vectors):
         raise ValueError(
             f"{name} has {len(vectors)} items, {labels_name} {len(labels)}. "
             "Give one label per item."
         )
-    return vectors, labels.astype("int64", copy=False)
+    return vectors, labels
 
 
-def count_matches(labels, item_labels, itself):
-    """How many gallery items have the class of each query, not counting itself. `[Q]`."""
-    classes, counts = np.unique(item_labels, return_counts=True)
-    at = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
-    matches = np.where(classes[at] == labels, counts[at], 0) - itself
-    if not matches.any():
-        if itself:
-            raise ValueError(
-                f"None of the {len(classes)} classes has two members, so no query can find another "
-                "of its class. Give at least two items of one class, or a separate gallery."
-            )
+def check_labels(labels, name):
+    """Labels `[N]` as they are, integers or strings, or an error that calls them by their name."""
+    array = np.asarray(labels)
+    if array.dtype.kind in "OTU" and not (array.dtype.kind == "U" and array is labels):
+        # NumPy makes strings of [1, "1"], so that two classes would become one.
+        array = np.asarray(labels, object)
+        if all(isinstance(label, str) for label in array.flat):
+            array = array.astype(str)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1 or array.dtype.kind not in "iuU":
         raise ValueError(
-            f"None of the {len(np.unique(labels))} classes of labels is among the {len(classes)} "
-            "of gallery_labels, so nothing can be found. Number both sets the same way."
+            f"`{name}` must be integers or strings, [N] or [N, 1]. Received: shape {array.shape}, "
+            f"dtype {array.dtype}. Give one label per item: cast whole numbers with "
+            f"{name}.astype('int64'), and make labels of one-hot rows with {name}.argmax(axis=1)."
         )
-    return matches
+    return array
+
+
+def count_matches(classes, item_classes, itself):
+    """How many gallery items have the class of each query, not counting itself. `[Q]`.
+
+    Args:
+        classes, item_classes: As `number_classes` gives them; one array if there is no gallery.
+        itself: Row of each query among the items, -1 for none. `[Q]`, or None if all are.
+    """
+    counts = np.bincount(item_classes, minlength=classes.max() + 1)
+    matches = counts[classes] - (0 if itself is None else itself >= 0)
+    if matches.any():
+        return matches
+    found = np.count_nonzero(counts)
+    if classes is item_classes:
+        raise ValueError(
+            f"None of the {found} classes has two members, so no query can find another "
+            "of its class. Give at least two items of one class, or a separate gallery."
+        )
+    if counts[classes].any():
+        raise ValueError(
+            "No query has another item of its class in the gallery than itself, so nothing can be "
+            "found. Give a gallery with more items of the queries' classes."
+        )
+    raise ValueError(
+        f"None of the {len(np.unique(classes))} classes of labels is among the {found} "
+        "of gallery_labels, so nothing can be found. Number both sets the same way."
+    )
 
 
 def _check_finite(vectors, name, block=4096):

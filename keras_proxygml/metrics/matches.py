@@ -5,6 +5,8 @@ import numpy as np
 from keras_proxygml.metrics.threads import in_threads
 from keras_proxygml.metrics.vectors import LEVEL
 
+OUTSIDE = -2 * int(LEVEL)  # below every level
+
 # A key sorts the matches of a block of queries: by the query's place in the block, then from high
 # to low level. Levels lie within ±2**48 and a hair, so 50 bits hold one.
 _BITS = 50
@@ -72,42 +74,48 @@ class Matches:
         np.minimum(live, alive[start[1:]] - alive[start[:-1]], out=live)
 
 
-def set_keys(matches, queries, items, threads=1):
+def set_keys(matches, queries, items, itself=None, threads=1):
     """Computes how similar the matches are, exactly.
 
     Args:
         matches: The `Matches` of the queries.
         queries: Their `UnitVectors`.
-        items: The gallery's. The same object if the gallery is the queries; then a query does not
-            match itself.
+        items: The gallery's.
+        itself: Place of each query among the items, which it does not match; -1 for none. `[Q]`, or
+            None if all are.
         threads: How many to work with.
     """
-    itself = queries is items
+    counts = np.diff(matches.start)
 
     def fill(task):
-        rows, columns, offset = task
+        rows, columns = task
         levels = _levels(queries, rows, items, columns)
-        if itself:
-            levels = _without_self(levels, offset)
-        levels = -np.sort(-levels, axis=-1)
-        entries = matches.start[rows][..., None] + np.arange(levels.shape[-1])
-        matches.keys[entries] = key((rows % matches.block)[..., None], levels)
+        if itself is not None:
+            own = itself[rows] - columns[:, :1]  # a query is of its own class
+            class_, row = np.nonzero(own >= 0)
+            levels[class_, row, own[class_, row]] = OUTSIDE
+        some = counts[rows]
+        levels = -np.sort(-levels, axis=-1)[..., : some.max()]
+        place = np.arange(levels.shape[-1])
+        entries = matches.start[rows][..., None] + place
+        keys = key((rows % matches.block)[..., None], levels)
+        # Queries of one class have different numbers of matches where some are in the gallery.
+        kept = ... if some.min() == some.max() else place < some[..., None]
+        matches.keys[entries[kept]] = keys[kept]
 
-    in_threads(fill, _own_classes(matches, queries, items, itself), threads)
+    in_threads(fill, _own_classes(counts, queries, items), threads)
 
 
-def _own_classes(matches, queries, items, itself, numbers=2**19):
+def _own_classes(counts, queries, items, numbers=2**19):
     """Places of queries `[G, r]` and of all items `[G, c]` of each one's class, G classes at once.
 
-    Classes of equal size go together, and about `numbers` numbers at a time. The third value says
-    how many queries of the classes came before.
+    Classes of equal size go together, and about `numbers` numbers at a time.
     """
-    counts = np.diff(matches.start)
-    first = np.flatnonzero(np.diff(queries.classes, prepend=queries.classes[0] - 1))
-    first = first[counts[first] > 0]
+    first = np.flatnonzero(np.diff(queries.classes, prepend=-1))
+    first = first[np.maximum.reduceat(counts, first) > 0]
     begins, ends = queries.members(queries.classes[first])
-    begin_items, _ = items.members(queries.classes[first])
-    shapes = np.stack([ends - begins, counts[first] + itself], axis=1)
+    begin_items, end_items = items.members(queries.classes[first])
+    shapes = np.stack([ends - begins, end_items - begin_items], axis=1)
     for number, size in np.unique(shapes, axis=0):
         same = np.flatnonzero((shapes == (number, size)).all(axis=1))
         step = max(1, numbers // ((number + size) * queries.dims + number * size))
@@ -116,7 +124,7 @@ def _own_classes(matches, queries, items, itself, numbers=2**19):
             some = same[i : i + step, None]
             for offset in range(0, number, rows):
                 places = np.arange(offset, min(offset + rows, number))
-                yield begins[some] + places, begin_items[some] + np.arange(size), offset
+                yield begins[some] + places, begin_items[some] + np.arange(size)
 
 
 def _levels(queries, rows, items, columns):
@@ -126,13 +134,6 @@ def _levels(queries, rows, items, columns):
         for vectors, places in ((queries, rows), (items, columns))
     )
     return (np.matmul(left, right.swapaxes(1, 2)) * LEVEL).astype("int64")
-
-
-def _without_self(levels, offset):
-    """Drops from each `[r, c]` the diagonal that starts at column offset: `[G, r, c - 1]`."""
-    _, rows, columns = levels.shape
-    others = np.arange(columns) != np.arange(offset, offset + rows)[:, None]
-    return levels[:, others].reshape(-1, rows, columns - 1)
 
 
 def summary(start, ahead, live):

@@ -5,7 +5,7 @@ import operator
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from keras_proxygml.metrics.inputs import check_dims, check_vectors
+from keras_proxygml.metrics.inputs import check_dims, check_itself, check_vectors
 from keras_proxygml.metrics.threads import cores, in_threads
 from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels, rounding_slack
 
@@ -14,7 +14,7 @@ SPARE = 8  # items kept beyond k, so that rounding seldom leaves open which are 
 OUTSIDE = -2.0  # below every similarity
 
 
-def nearest(embeddings, k, *, gallery=None):
+def nearest(embeddings, k, *, gallery=None, itself=None):
     """The k nearest gallery items of each query by cosine similarity, exactly.
 
     Items that are equally similar come in the order of the gallery.
@@ -23,6 +23,8 @@ def nearest(embeddings, k, *, gallery=None):
         embeddings: The queries. `[Q, D]`, finite.
         k: How many items to find.
         gallery: What is searched. `[M, D]`; by default the queries, each without itself.
+        itself: Row of each query in the gallery, which is not to be found; -1 for none. `[Q]`,
+            integers. By default every item may be found.
 
     Returns:
         Their places in the gallery, `[Q, k]`, int64, the nearest first, and their similarities,
@@ -35,14 +37,16 @@ def nearest(embeddings, k, *, gallery=None):
     queries = check_vectors(embeddings, "embeddings")
     items = queries if gallery is None else check_vectors(gallery, "gallery")
     check_dims(queries, items)
-    available = len(items) - (gallery is None)
+    itself = check_itself(itself, len(queries), None if gallery is None else len(items))
+    if gallery is None:
+        itself = np.arange(len(queries))
+    available = len(items) - (itself is not None and itself.max() >= 0)
     if not 1 <= operator.index(k) <= available:
         raise ValueError(f"k={k}, but must be between 1 and the {available} items to be found.")
     rows = columns = _in_order(queries)
     if gallery is not None:
         columns = _in_order(items)
-    own = np.arange(len(queries)) if gallery is None else None
-    return nearest_items(rows, np.arange(len(queries)), columns, own, k)
+    return nearest_items(rows, np.arange(len(queries)), columns, itself, k)
 
 
 def nearest_items(queries, places, items, own, k):
@@ -51,7 +55,7 @@ def nearest_items(queries, places, items, own, k):
     Args:
         queries, items: `UnitVectors`.
         places: `[P]`.
-        own: `[P]`, what is not to be found; None if all may be.
+        own: `[P]`, what is not to be found, -1 for none; None if all may be.
         k: How many.
 
     Returns:
@@ -124,7 +128,7 @@ class _Rows:
         levels = np.concatenate(
             [self.items[i : i + WIDTH].astype("float64") @ vector * LEVEL for i in starts]
         )
-        if self.own is not None:
+        if self.own is not None and self.own[row] >= 0:
             levels[self.own[row]] = OUTSIDE * LEVEL
         best = np.argsort(-levels, kind="stable")[: self.k]
         return best, levels[best]

@@ -15,14 +15,15 @@ class Panels:
     Where a query has very many matches, this costs less time and memory than lists of matches.
 
     Args:
-        queries, items: `UnitVectors` of the queries and the gallery, one object if they are one.
+        queries, items: `UnitVectors` of the queries and the gallery.
+        itself: Place of each query among the items, -1 for none. `[Q]`, or None if all are.
         places: The queries to rank. `[P]`.
         height: Rows of a panel.
         width: Items multiplied at a time.
     """
 
-    def __init__(self, queries, items, places, height, width):
-        self.queries, self.items, self.places = queries, items, places
+    def __init__(self, queries, items, itself, places, height, width):
+        self.queries, self.items, self.itself, self.places = queries, items, itself, places
         self.height, self.width = height, width
 
     def tasks(self):
@@ -45,17 +46,19 @@ class Panels:
                 strict=True,
             )
         ]
-        ahead, live = zip(*found, strict=True)
+        ahead, live, nearest = zip(*found, strict=True)
         start = np.concatenate([[0], np.cumsum([len(a) for a in ahead])])
-        result[:, places] = summary(start, np.concatenate(ahead), np.array(live))
+        result[:3, places] = summary(start, np.concatenate(ahead), np.array(live))
+        result[3, places] = nearest
         return PAIR * len(places) * len(self.items)
 
     def _rank(self, place, similarities, begin, end):
         own = similarities[begin:end].copy()
         similarities[begin:end] = OUTSIDE
-        if self.queries is self.items:
-            own = np.delete(own, place - begin)
-        return _ahead(np.sort(own)[::-1], similarities)
+        if self.itself is not None and self.itself[place] >= 0:
+            own = np.delete(own, self.itself[place] - begin)
+        own = np.sort(own)[::-1]
+        return *_ahead(own, similarities), own[0]
 
     def _similarities(self, places):
         rows = self.queries[places].astype("float64")

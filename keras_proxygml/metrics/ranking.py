@@ -12,34 +12,38 @@ from keras_proxygml.metrics.tiles import Tiles
 from keras_proxygml.metrics.vectors import UnitVectors
 
 
-def rank_matches(queries, items, counts, *, memory_budget, progress=False):
+def rank_matches(queries, items, itself, counts, *, memory_budget, progress=False):
     """Ranks each query's matches, the gallery items of its class.
 
     Args:
-        queries: Embeddings `[Q, D]` and classes `[Q]`.
-        items: The gallery's; None if the gallery is the queries, each without itself.
+        queries: Embeddings `[Q, D]` and class numbers `[Q]`.
+        items: The gallery's; the same object if the gallery is the queries.
+        itself: Row of each query among the items, which it does not match; -1 for none. `[Q]`, or
+            None if all are.
         counts: How many matches each query has. `[Q]`.
         memory_budget: Bytes to use at most, besides the arguments and a few numbers per item.
         progress: Whether to say on stderr how far the search is and when it will end.
 
     Returns:
-        The `summary` of each query. `[3, Q]`.
+        The `summary` of each query, and the cosine of its first match, NaN without. `[4, Q]`.
     """
-    number = len((items or queries)[1])
-    plan = make_plan(counts, number, queries[0].shape[1], items is None, memory_budget)
+    one_set = items is queries
+    plan = make_plan(counts, len(items[1]), queries[0].shape[1], one_set, memory_budget)
     rows = UnitVectors(*queries, plan.keep, plan.threads)
-    columns = rows if items is None else UnitVectors(*items, plan.keep, plan.threads)
+    columns = rows if one_set else UnitVectors(*items, plan.keep, plan.threads)
+    itself = None if itself is None else columns.places(itself[rows.order])
     counts = counts[rows.order]
-    found = np.full((3, len(counts)), np.nan)
+    found = np.full((4, len(counts)), np.nan)
     found[0] = 0
     # One thread of ours per core, each with a BLAS of one thread: counting then overlaps with
     # multiplying, and no core waits.
     with threadpool_limits(1, user_api="blas"):
         tiles = Tiles(rows, columns, Matches(counts * (counts <= plan.most), plan.edge))
-        panels = Panels(rows, columns, np.flatnonzero(counts > plan.most), plan.height, WIDTH)
+        large = np.flatnonzero(counts > plan.most)
+        panels = Panels(rows, columns, itself, large, plan.height, WIDTH)
         watch = Progress(tiles.work() + panels.work(), progress)
         if tiles.work():
-            set_keys(tiles.matches, rows, columns, plan.threads)
+            set_keys(tiles.matches, rows, columns, itself, plan.threads)
             in_threads(tiles.give_up_early, tiles.blocks(), plan.threads)
             in_threads(tiles.count, tiles.tasks(), plan.threads, watch)
             for first in tiles.blocks():

@@ -13,7 +13,7 @@ class QueryResults:
     """What each query found. All arrays are `[Q]`, in the order of the queries.
 
     Attributes:
-        labels: Class of the query.
+        labels: Class of the query, as it was given: integers or strings.
         matches: R, how many gallery items have its class, itself not counted.
         first_rank: Rank of the first of them; 0 where none was found.
         r_precision: Share of them among the R nearest; NaN where R is 0.

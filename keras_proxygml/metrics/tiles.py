@@ -164,13 +164,14 @@ class Tiles:
         return self._pairs(task)
 
     def summarize(self, first, result):
-        """Puts the `summary` of each query of a block in its place."""
+        """Puts the `summary` of each query of a block, and its first match's cosine, in place."""
         last = min(first + self.block, len(self.vectors[0]))
         matches = self.matches
         start = matches.start[first : last + 1] - matches.start[first]
         ahead, live = matches.total_ahead(first, last), matches.live[first:last]
         some = np.flatnonzero(np.diff(start))
-        result[:, first + some] = summary(start, ahead, live)[:, some]
+        result[:3, first + some] = summary(start, ahead, live)[:, some]
+        result[3, first + some] = level_of(matches.keys[matches.start[first + some]]) / LEVEL
 
 
 def _count(vectors, task, block, sides, slack, buffer):

@@ -66,7 +66,7 @@ class UnitVectors:
 
     Args:
         embeddings: `[N, D]`.
-        labels: `[N]`, integers.
+        classes: Class numbers. `[N]`, integers from 0 on.
         keep: Whether to keep them, not to make them on demand.
         threads: How many to make them with.
 
@@ -76,10 +76,10 @@ class UnitVectors:
         dims: D.
     """
 
-    def __init__(self, embeddings, labels, keep, threads=1, block=1024):
+    def __init__(self, embeddings, classes, keep, threads=1, block=1024):
         self._embeddings, self._kept = embeddings, None
-        self.order = np.argsort(labels, kind="stable")
-        self.classes = labels[self.order]
+        self.order = np.argsort(classes, kind="stable")
+        self.classes = classes[self.order]
         self.dims = embeddings.shape[1]
         if keep:
             kept = np.empty(embeddings.shape, "float32")
@@ -98,6 +98,12 @@ class UnitVectors:
         if self._kept is not None:
             return self._kept[places]
         return unit_vectors(self._embeddings[self.order[places]])
+
+    def places(self, rows):
+        """The places of embeddings by their rows; -1 stays. `[n]`."""
+        place = np.empty_like(self.order)
+        place[self.order] = np.arange(len(self))
+        return np.where(rows < 0, -1, place[rows])
 
     def members(self, classes):
         """First place of each class, and the place after its last."""

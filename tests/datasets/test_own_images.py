@@ -86,16 +86,31 @@ def test_class_without_images_is_named(tmp_path):
 
 
 def test_absent_folder_and_single_class_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"absent is no folder\. Give one that holds"):
+    with pytest.raises(FileNotFoundError, match=r"absent, which does not exist\. Check"):
         image_folder(tmp_path / "absent")
     write_classes(tmp_path, ["a"])
-    with pytest.raises(ValueError, match="has 1 class folders, needed are two or more"):
+    with pytest.raises(ValueError, match=r"two or more .* holds one class folder\. Add folders"):
+        image_folder(tmp_path)
+
+
+def test_images_a_level_above_or_below_are_told_of(tmp_path):
+    with pytest.raises(ValueError, match="holds no folder and no image"):
+        image_folder(tmp_path)
+    write_classes(tmp_path / "shop", ["chair", "lamp"])
+    with pytest.raises(FileNotFoundError, match=rf"are the classes, give {tmp_path}/shop instead"):
+        image_folder(tmp_path)
+    with pytest.raises(ValueError, match=rf"holds 2 images and .* above, {tmp_path}/shop\."):
+        image_folder(tmp_path / "shop" / "lamp")
+    with pytest.raises(FileNotFoundError, match=r"lamp/0\.jpg, which is a file"):
+        image_folder(tmp_path / "shop" / "lamp" / "0.jpg")
+    write_classes(tmp_path / "office", ["desk"])
+    with pytest.raises(FileNotFoundError, match=rf"classes, move them up into {tmp_path}\."):
         image_folder(tmp_path)
 
 
 def test_seed_for_a_split_that_stands_is_refused(tmp_path):
     write_folders(tmp_path)
-    with pytest.raises(ValueError, match=r"seed=3 .* is split already\. Leave it out"):
+    with pytest.raises(ValueError, match=r"seed=3 and .*\. Leave out the seed"):
         image_folder(tmp_path, seed=3)
 
 

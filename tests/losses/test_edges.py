@@ -15,6 +15,7 @@ from cases import (
     predictions,
 )
 from gradients import FAST_MODES, finite
+from keras import ops
 
 from keras_proxygml import (
     ArcFaceLoss,
@@ -96,6 +97,18 @@ def test_label_out_of_range():
     results = model.evaluate(SIMILARITIES, labels, verbose=0, return_dict=True)
     assert len(results) == 1 + len(ON_PROXIES)
     assert np.isnan(list(results.values())).all()
+
+
+@pytest.mark.parametrize("kind", ON_EMBEDDINGS)
+def test_labels_that_differ_beyond_32_bits(kind):
+    expected = ops.convert_to_numpy(kind()(LABELS, EMBEDDINGS))
+    # JAX would cut the first ones to zeros.
+    wide = LABELS.astype("int64")
+    for labels in (wide * 2**32, np.iinfo("int64").max - wide, wide.astype("uint64") + 2**63):
+        found = ops.convert_to_numpy(kind()(labels, EMBEDDINGS))
+        assert found == pytest.approx(expected)
+        per_sample = getattr(losses, kind().name)(labels[:, None], EMBEDDINGS)
+        assert ops.convert_to_numpy(per_sample).mean() == pytest.approx(expected)
 
 
 # What is refused.

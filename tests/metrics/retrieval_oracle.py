@@ -18,25 +18,25 @@ def ranks_of_matches(query, items):
     return [j + sum(s >= match for s in others) for j, match in enumerate(matches, start=1)]
 
 
-def per_query(embeddings, labels, gallery=None, gallery_labels=None):
-    """One list of ranks for each query."""
+def per_query(embeddings, labels, gallery=None, gallery_labels=None, itself=None):
+    """One list of ranks for each query, which does not find itself: by default its own row."""
     queries = [grid_points(v) for v in embeddings]
     items = queries if gallery is None else [grid_points(v) for v in gallery]
     item_labels = labels if gallery is None else gallery_labels
+    if itself is None:
+        itself = range(len(labels)) if gallery is None else [-1] * len(labels)
     found = []
     for q, query in enumerate(queries):
         pairs = [
-            (items[i], item_labels[i] == labels[q])
-            for i in range(len(items))
-            if gallery is not None or i != q
+            (items[i], item_labels[i] == labels[q]) for i in range(len(items)) if i != itself[q]
         ]
         found.append(ranks_of_matches(query, pairs))
     return found
 
 
-def metrics(embeddings, labels, k, gallery=None, gallery_labels=None):
+def metrics(embeddings, labels, k, gallery=None, gallery_labels=None, itself=None):
     """What retrieval_metrics should return."""
-    found = per_query(embeddings, labels, gallery, gallery_labels)
+    found = per_query(embeddings, labels, gallery, gallery_labels, itself)
     total = len(found)
     result = {f"recall@{n}": sum(bool(r) and r[0] <= n for r in found) / total for n in k}
     result["mrr"] = sum(1 / r[0] for r in found if r) / total

@@ -31,6 +31,17 @@ def test_an_index_that_misses_nothing_is_exact(separate):
     assert without(found, "recall@300") == pytest.approx(without(expected, "mrr"), abs=1e-12)
 
 
+def test_queries_in_the_gallery_do_not_find_themselves():
+    vectors, labels = clusters()
+    itself = np.where(np.arange(300) % 3 == 0, -1, np.arange(100, 400))
+    gallery = {"gallery": vectors, "gallery_labels": labels, "itself": itself}
+    queries = vectors[100:400] * np.where(itself < 0, 1.01, 1)[:, None], labels[100:400]
+    expected = retrieval_metrics(*queries, **gallery)
+    found = approximate_retrieval_metrics(*queries, index="Flat", **gallery)
+    assert all(found.pop(f"index_recall@{n}") == 1.0 for n in (1, 2, 4, 8))
+    assert found == pytest.approx(without(expected, "mrr"), abs=1e-12)
+
+
 def test_what_an_index_misses_is_reported():
     vectors, labels = clusters()
     poor, good = (

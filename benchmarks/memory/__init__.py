@@ -1,0 +1,1 @@
+"""How much memory training and evaluation take."""

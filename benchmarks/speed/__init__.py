@@ -1,0 +1,1 @@
+"""How long training, its parts, and the metrics take."""

@@ -1,0 +1,6 @@
+"""Pictures of training, of embeddings and subgraphs, and of what an embedder finds."""
+
+from keras_proxygml.visualization.embeddings import plot_embeddings as plot_embeddings
+from keras_proxygml.visualization.history import plot_history as plot_history
+from keras_proxygml.visualization.neighbors import plot_neighbors as plot_neighbors
+from keras_proxygml.visualization.subgraphs import plot_subgraph as plot_subgraph
