@@ -5,7 +5,12 @@ import keras
 from keras_proxygml.checks import check_choice, refuse
 
 
-def proxy_layout(device_mesh, axis="model", *, num_classes=None):
+def proxy_layout(
+    device_mesh: keras.distribution.DeviceMesh,
+    axis: str = "model",
+    *,
+    num_classes: int | None = None,
+) -> keras.distribution.LayoutMap:
     """Makes the layout of a model whose proxies are sharded by class and whose rest is replicated.
 
     Each of the P devices along the axis holds the proxies (every weight named `proxies`) of C / P

@@ -24,9 +24,10 @@ from keras_proxygml.numerics import (
     widen_integers,
 )
 from keras_proxygml.selection import greatest
+from keras_proxygml.types import Tensor
 
 
-def similarity_graph(embeddings, proxies):
+def similarity_graph(embeddings: Tensor, proxies: Tensor) -> Tensor:
     """Connects every sample to every proxy by their cosine.
 
     Args:
@@ -109,7 +110,7 @@ def _without(of_proxies, along, proxies):
     return of_proxies - along * proxies
 
 
-def knn_subgraph(similarities, labels, k):
+def knn_subgraph(similarities: Tensor, labels: Tensor, k: int) -> Tensor:
     """Selects each sample's k most similar proxies, its own class's always among them.
 
     Exactly k are selected, ties included: of equals the first, but on PyTorch its own choice.
@@ -168,7 +169,7 @@ def _ranked_first(numbers, k, start, width):
     return ops.logical_and(marked, usable)
 
 
-def reverse_label_propagation(similarities, subgraph):
+def reverse_label_propagation(similarities: Tensor, subgraph: Tensor) -> tuple[Tensor, Tensor]:
     """Sums the similarities a sample keeps, class by class.
 
     Args:
@@ -186,7 +187,7 @@ def reverse_label_propagation(similarities, subgraph):
     return ops.sum(kept, axis=-1), ops.any(subgraph, axis=-1)
 
 
-def masked_softmax_loss(scores, reached, labels):
+def masked_softmax_loss(scores: Tensor, reached: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of a softmax over the reached classes against the true class.
 
     Args:

@@ -1,5 +1,7 @@
 """Layers that own proxies."""
 
+from typing import Any
+
 import keras
 
 from keras_proxygml.checks import check_integer, refuse
@@ -35,13 +37,13 @@ class ProxySimilarity(keras.layers.Layer):
 
     def __init__(
         self,
-        num_classes,
-        num_proxies=1,
+        num_classes: int,
+        num_proxies: int = 1,
         *,
-        proxies_initializer="random_normal",
-        proxies_regularizer=None,
-        **kwargs,
-    ):
+        proxies_initializer: Any = "random_normal",
+        proxies_regularizer: Any = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         check_integer("num_classes", num_classes, minimum=2)
         check_integer("num_proxies", num_proxies, minimum=1)
@@ -115,13 +117,13 @@ class ProxyGML(ProxySimilarity):
 
     def __init__(
         self,
-        num_classes,
-        num_proxies=12,
+        num_classes: int,
+        num_proxies: int = 12,
         *,
-        proxies_initializer=None,
-        proxies_regularizer=ProxySeparation(0.3),
-        **kwargs,
-    ):
+        proxies_initializer: Any = None,
+        proxies_regularizer: Any = ProxySeparation(0.3),
+        **kwargs: Any,
+    ) -> None:
         if proxies_initializer is None:
             # Keras counts C·N inputs for a weight [C, N, D], so this is uniform ±1/√(C·N).
             proxies_initializer = keras.initializers.VarianceScaling(

@@ -5,7 +5,7 @@ import keras
 from keras_proxygml.layers import ProxySimilarity
 
 
-def embedder_of(model):
+def embedder_of(model: keras.Model) -> keras.Model:
     """Returns the part of a model that ends where the proxies begin.
 
     It shares the model's layers and weights: training one trains the other. Its vectors have any
@@ -56,7 +56,7 @@ def embedder_of(model):
     return embedder
 
 
-def freeze_batch_norm(model):
+def freeze_batch_norm(model: keras.Model) -> int:
     """Freezes every batch normalization of a model: it normalises by its statistics as they are.
 
     Neither its statistics nor its scale and offset change any more, in training either; all other

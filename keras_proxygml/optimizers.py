@@ -1,5 +1,7 @@
 """Optimizers that know proxies."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -53,14 +55,14 @@ class ProxyAdam(keras.optimizers.Adam):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        proxy_multiplier=1.0,
-        l2=0.0,
+        learning_rate: Any = 0.001,
+        proxy_multiplier: float = 1.0,
+        l2: float = 0.0,
         *,
-        lean_proxies=False,
-        name="proxy_adam",
-        **adam,
-    ):
+        lean_proxies: bool = False,
+        name: str = "proxy_adam",
+        **adam: Any,
+    ) -> None:
         super().__init__(learning_rate=learning_rate, name=name, **adam)
         keep = "To keep the proxies as they are, set trainable=False on their layer."
         check_number("proxy_multiplier", proxy_multiplier, "(0, inf)", keep)

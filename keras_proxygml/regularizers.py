@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_proxygml.checks import check_number, refuse
 from keras_proxygml.numerics import by_xla, custom_gradient, reciprocal_length, unit, widen
+from keras_proxygml.types import Tensor
 
 # How many scores are made at once: 16 MiB of float32, and as much again twice.
 _SCORES_AT_ONCE = 2**22
@@ -24,16 +25,16 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
             `[C, N, D]`.
     """
 
-    def __init__(self, weight):
+    def __init__(self, weight: float) -> None:
         check_number("weight", weight, "[0, inf)")
         self._weight = weight
 
     @property
-    def weight(self):
+    def weight(self) -> float:
         """Factor of the penalty. It cannot be set, because layers may share a regularizer."""
         return self._weight
 
-    def __call__(self, proxies):
+    def __call__(self, proxies: Tensor) -> Tensor:
         proxies = ops.convert_to_tensor(proxies)
         if len(proxies.shape) != 3:
             refuse(
@@ -46,7 +47,7 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
             return ops.zeros((), dtype=proxies.dtype)
         return self.weight * self.penalty(proxies)
 
-    def penalty(self, proxies):
+    def penalty(self, proxies: Tensor) -> Tensor:
         """The penalty before it is weighted.
 
         Args:
@@ -89,10 +90,10 @@ class ProxySeparation(ProxyRegularizer):
     0.1269
     """
 
-    def __init__(self, weight=0.3):
+    def __init__(self, weight: float = 0.3) -> None:
         super().__init__(weight)
 
-    def penalty(self, proxies):
+    def penalty(self, proxies: Tensor) -> Tensor:
         return _mean_cross_entropy(math.prod(proxies.shape[:2]), widen(proxies))
 
 
@@ -197,10 +198,10 @@ class ProxyMerging(ProxyRegularizer):
     1.0
     """
 
-    def __init__(self, weight=0.2):
+    def __init__(self, weight: float = 0.2) -> None:
         super().__init__(weight)
 
-    def penalty(self, proxies):
+    def penalty(self, proxies: Tensor) -> Tensor:
         num_classes, num_proxies, _ = proxies.shape
         if num_proxies == 1:
             return ops.zeros((), dtype=proxies.dtype)

@@ -1,5 +1,7 @@
 """The Proxy-Anchor loss."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,9 +10,12 @@ from keras_proxygml.losses.base import ProxyLoss
 from keras_proxygml.losses.inputs import check_similarities
 from keras_proxygml.losses.softmax import nearest_proxies, own_class
 from keras_proxygml.numerics import ABSENT
+from keras_proxygml.types import Tensor
 
 
-def proxy_anchor(labels, similarities, margin=0.1, alpha=32.0):
+def proxy_anchor(
+    labels: Tensor, similarities: Tensor, margin: float = 0.1, alpha: float = 32.0
+) -> Tensor:
     """Pulls each class's samples to its proxy and pushes the others away, hard ones the most.
 
     Args:
@@ -84,5 +89,7 @@ class ProxyAnchorLoss(ProxyLoss):
     function = staticmethod(proxy_anchor)
     intervals = {"margin": "[0, inf)", "alpha": "(0, inf)"}
 
-    def __init__(self, margin=0.1, alpha=32.0, *, name="proxy_anchor", **kwargs):
+    def __init__(
+        self, margin: float = 0.1, alpha: float = 32.0, *, name: str = "proxy_anchor", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, margin=margin, alpha=alpha, **kwargs)

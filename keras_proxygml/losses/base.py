@@ -5,11 +5,15 @@ its arguments and their intervals. Classes on similarities derive from `ProxyLos
 embeddings from `EmbeddingLoss`.
 """
 
+from collections.abc import Callable
+from typing import Any, ClassVar
+
 import keras
 from keras import ops
 
 from keras_proxygml.checks import check_number, refuse
 from keras_proxygml.losses.inputs import check_integers, check_rank, numbered
+from keras_proxygml.types import Tensor
 
 
 class Loss(keras.losses.Loss):
@@ -28,10 +32,17 @@ class Loss(keras.losses.Loss):
         ValueError: If an argument is outside its interval, or `dtype` is a half-precision one.
     """
 
-    function = None  # a static method: labels, predictions, **arguments → [B]
-    intervals = {}  # argument → the interval that it must be in
+    function: ClassVar[Callable[..., Tensor]]  # static: labels, predictions, **arguments → [B]
+    intervals: ClassVar[dict[str, str]] = {}  # argument → the interval that it must be in
 
-    def __init__(self, *, name=None, reduction="sum_over_batch_size", dtype=None, **arguments):
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: str | None = None,
+        **arguments: Any,
+    ) -> None:
         if dtype is None:
             dtype = "float64" if keras.config.floatx() == "float64" else "float32"
         super().__init__(name=name, reduction=reduction, dtype=dtype)
@@ -48,7 +59,7 @@ class Loss(keras.losses.Loss):
         for argument, value in arguments.items():
             setattr(self, argument, value)
 
-    def per_sample(self, labels, predictions):
+    def per_sample(self, labels: Tensor, predictions: Tensor) -> Tensor:
         """The loss of each sample.
 
         Args:
@@ -61,7 +72,7 @@ class Loss(keras.losses.Loss):
         arguments = {argument: getattr(self, argument) for argument in self._arguments}
         return self.function(labels, predictions, **arguments)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         arguments = {argument: getattr(self, argument) for argument in self._arguments}
         return {**super().get_config(), "dtype": self.dtype, **arguments}
 

@@ -1,6 +1,7 @@
 """The loss of ProxyGML."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -10,9 +11,10 @@ from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, reverse_labe
 from keras_proxygml.losses.base import ProxyLoss
 from keras_proxygml.losses.inputs import check_similarities
 from keras_proxygml.numerics import by_xla
+from keras_proxygml.types import Tensor
 
 
-def proxy_gml(labels, similarities, k, scale=1.0):
+def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) -> Tensor:
     """Cross-entropy of each sample on the subgraph of its k nearest proxies.
 
     Args:
@@ -81,7 +83,9 @@ class ProxyGMLLoss(ProxyLoss):
 
     intervals = {"ratio": "(0, 1]", "scale": "(0, inf)"}
 
-    def __init__(self, ratio=0.05, scale=1.0, *, name="proxy_gml", **kwargs):
+    def __init__(
+        self, ratio: float = 0.05, scale: float = 1.0, *, name: str = "proxy_gml", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, ratio=ratio, scale=scale, **kwargs)
 
     def per_sample(self, labels, similarities):

@@ -1,5 +1,7 @@
 """The losses on pairs of a batch's embeddings."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -7,11 +9,12 @@ from keras_proxygml.checks import check_choice
 from keras_proxygml.losses.base import EmbeddingLoss
 from keras_proxygml.losses.inputs import check_embeddings
 from keras_proxygml.numerics import ABSENT, unit, widen
+from keras_proxygml.types import Tensor
 
 DISTANCES = ("L2", "squared-L2", "angular")
 
 
-def pairs(labels):
+def pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
     """Tells which samples share a class.
 
     Args:
@@ -27,7 +30,7 @@ def pairs(labels):
     return ops.logical_and(same_class, ops.logical_not(same_sample)), ops.logical_not(same_class)
 
 
-def pairwise_distances(embeddings, distance="L2"):
+def pairwise_distances(embeddings: Tensor, distance: str = "L2") -> Tensor:
     """Measures how far each embedding is from each other.
 
     Args:
@@ -55,7 +58,7 @@ def pairwise_distances(embeddings, distance="L2"):
     return ops.where(is_apart, ops.sqrt(ops.where(is_apart, squares, 1.0)), 0.0)
 
 
-def share_of_mean(sums, num_pairs):
+def share_of_mean(sums: Tensor, num_pairs: Tensor) -> Tensor:
     """Scales the sums of each sample's pairs so that the batch's mean is the mean of all pairs.
 
     Args:
@@ -69,7 +72,7 @@ def share_of_mean(sums, num_pairs):
     return sums * (batch / ops.maximum(num_pairs, 1.0))
 
 
-def npairs(labels, embeddings):
+def npairs(labels: Tensor, embeddings: Tensor) -> Tensor:
     """Cross-entropy of each sample's products with the batch against the samples of its class.
 
     Args:
@@ -122,11 +125,11 @@ class NPairsLoss(EmbeddingLoss):
 
     function = staticmethod(npairs)
 
-    def __init__(self, *, name="npairs", **kwargs):
+    def __init__(self, *, name: str = "npairs", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
 
 
-def lifted_structure(labels, embeddings, margin=1.0):
+def lifted_structure(labels: Tensor, embeddings: Tensor, margin: float = 1.0) -> Tensor:
     """Squared hinge of every positive pair against all negatives of both its samples.
 
     Args:
@@ -187,5 +190,7 @@ class LiftedStructureLoss(EmbeddingLoss):
     function = staticmethod(lifted_structure)
     intervals = {"margin": "[0, inf)"}
 
-    def __init__(self, margin=1.0, *, name="lifted_structure", **kwargs):
+    def __init__(
+        self, margin: float = 1.0, *, name: str = "lifted_structure", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, margin=margin, **kwargs)

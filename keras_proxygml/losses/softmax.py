@@ -1,6 +1,7 @@
 """The losses that are one softmax over a score of each class."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
@@ -8,9 +9,10 @@ from keras import ops
 from keras_proxygml.graph import masked_softmax_loss
 from keras_proxygml.losses.base import ProxyLoss
 from keras_proxygml.losses.inputs import check_similarities
+from keras_proxygml.types import Tensor
 
 
-def nearest_proxies(similarities):
+def nearest_proxies(similarities: Tensor) -> Tensor:
     """Scores each class by its proxy nearest to the sample.
 
     Args:
@@ -22,7 +24,7 @@ def nearest_proxies(similarities):
     return ops.max(similarities, axis=-1)
 
 
-def own_class(labels, num_classes):
+def own_class(labels: Tensor, num_classes: int) -> Tensor:
     """Tells each sample's own class from the others.
 
     Args:
@@ -39,7 +41,7 @@ def _softmax_loss(logits, labels):
     return masked_softmax_loss(logits, ops.ones_like(logits, dtype="bool"), labels)
 
 
-def normalized_softmax(labels, similarities, temperature=0.05):
+def normalized_softmax(labels: Tensor, similarities: Tensor, temperature: float = 0.05) -> Tensor:
     """Cross-entropy of a softmax over cosines divided by a temperature.
 
     Args:
@@ -88,11 +90,13 @@ class NormalizedSoftmaxLoss(ProxyLoss):
     function = staticmethod(normalized_softmax)
     intervals = {"temperature": "(0, inf)"}
 
-    def __init__(self, temperature=0.05, *, name="normalized_softmax", **kwargs):
+    def __init__(
+        self, temperature: float = 0.05, *, name: str = "normalized_softmax", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, temperature=temperature, **kwargs)
 
 
-def proxy_nca(labels, similarities, scale=9.0):
+def proxy_nca(labels: Tensor, similarities: Tensor, scale: float = 9.0) -> Tensor:
     """Cross-entropy of a softmax over the squared distances to the proxies.
 
     Args:
@@ -145,11 +149,13 @@ class ProxyNCALoss(ProxyLoss):
     function = staticmethod(proxy_nca)
     intervals = {"scale": "(0, inf)"}
 
-    def __init__(self, scale=9.0, *, name="proxy_nca", **kwargs):
+    def __init__(self, scale: float = 9.0, *, name: str = "proxy_nca", **kwargs: Any) -> None:
         super().__init__(name=name, scale=scale, **kwargs)
 
 
-def cosface(labels, similarities, margin=0.35, scale=64.0):
+def cosface(
+    labels: Tensor, similarities: Tensor, margin: float = 0.35, scale: float = 64.0
+) -> Tensor:
     """Cross-entropy of a softmax over cosines, a margin taken off the true class's.
 
     Args:
@@ -203,11 +209,15 @@ class CosFaceLoss(ProxyLoss):
     function = staticmethod(cosface)
     intervals = {"margin": "[0, inf)", "scale": "(0, inf)"}
 
-    def __init__(self, margin=0.35, scale=64.0, *, name="cosface", **kwargs):
+    def __init__(
+        self, margin: float = 0.35, scale: float = 64.0, *, name: str = "cosface", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, margin=margin, scale=scale, **kwargs)
 
 
-def arcface(labels, similarities, margin=28.6, scale=64.0):
+def arcface(
+    labels: Tensor, similarities: Tensor, margin: float = 28.6, scale: float = 64.0
+) -> Tensor:
     """Cross-entropy of a softmax over cosines, the angle to the true class widened by a margin.
 
     Args:
@@ -275,11 +285,19 @@ class ArcFaceLoss(ProxyLoss):
     function = staticmethod(arcface)
     intervals = {"margin": "[0, 180)", "scale": "(0, inf)"}
 
-    def __init__(self, margin=28.6, scale=64.0, *, name="arcface", **kwargs):
+    def __init__(
+        self, margin: float = 28.6, scale: float = 64.0, *, name: str = "arcface", **kwargs: Any
+    ) -> None:
         super().__init__(name=name, margin=margin, scale=scale, **kwargs)
 
 
-def soft_triple(labels, similarities, scale=20.0, gamma=0.1, margin=0.01):
+def soft_triple(
+    labels: Tensor,
+    similarities: Tensor,
+    scale: float = 20.0,
+    gamma: float = 0.1,
+    margin: float = 0.01,
+) -> Tensor:
     """Cross-entropy of a softmax over the relaxed similarity to each class, less a margin.
 
     Args:
@@ -338,5 +356,13 @@ class SoftTripleLoss(ProxyLoss):
     function = staticmethod(soft_triple)
     intervals = {"scale": "(0, inf)", "gamma": "(0, inf)", "margin": "[0, inf)"}
 
-    def __init__(self, scale=20.0, gamma=0.1, margin=0.01, *, name="soft_triple", **kwargs):
+    def __init__(
+        self,
+        scale: float = 20.0,
+        gamma: float = 0.1,
+        margin: float = 0.01,
+        *,
+        name: str = "soft_triple",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(name=name, scale=scale, gamma=gamma, margin=margin, **kwargs)

@@ -1,5 +1,7 @@
 """The losses on triplets, which they mine in the batch."""
 
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -8,9 +10,12 @@ from keras_proxygml.checks import check_choice
 from keras_proxygml.losses.base import EmbeddingLoss
 from keras_proxygml.losses.inputs import check_embeddings
 from keras_proxygml.losses.pairs import DISTANCES, pairs, pairwise_distances, share_of_mean
+from keras_proxygml.types import Tensor
 
 
-def triplet_semi_hard(labels, embeddings, margin=1.0, distance="L2"):
+def triplet_semi_hard(
+    labels: Tensor, embeddings: Tensor, margin: float = 1.0, distance: str = "L2"
+) -> Tensor:
     """Triplet loss of every positive pair with its semi-hard negative.
 
     Args:
@@ -78,12 +83,25 @@ class TripletSemiHardLoss(EmbeddingLoss):
     function = staticmethod(triplet_semi_hard)
     intervals = {"margin": "[0, inf)"}
 
-    def __init__(self, margin=1.0, distance="L2", *, name="triplet_semi_hard", **kwargs):
+    def __init__(
+        self,
+        margin: float = 1.0,
+        distance: str = "L2",
+        *,
+        name: str = "triplet_semi_hard",
+        **kwargs: Any,
+    ) -> None:
         check_choice("distance", distance, DISTANCES)
         super().__init__(name=name, margin=margin, distance=distance, **kwargs)
 
 
-def triplet_hard(labels, embeddings, margin=1.0, soft=False, distance="L2"):
+def triplet_hard(
+    labels: Tensor,
+    embeddings: Tensor,
+    margin: float = 1.0,
+    soft: bool = False,
+    distance: str = "L2",
+) -> Tensor:
     """Triplet loss of every sample with its farthest positive and its nearest negative.
 
     Args:
@@ -146,6 +164,14 @@ class TripletHardLoss(EmbeddingLoss):
     function = staticmethod(triplet_hard)
     intervals = {"margin": "[0, inf)"}
 
-    def __init__(self, margin=1.0, soft=False, distance="L2", *, name="triplet_hard", **kwargs):
+    def __init__(
+        self,
+        margin: float = 1.0,
+        soft: bool = False,
+        distance: str = "L2",
+        *,
+        name: str = "triplet_hard",
+        **kwargs: Any,
+    ) -> None:
         check_choice("distance", distance, DISTANCES)
         super().__init__(name=name, margin=margin, soft=bool(soft), distance=distance, **kwargs)
