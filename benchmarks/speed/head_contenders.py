@@ -133,6 +133,22 @@ def ours(case, arrays, xla=False):
     return compiled(with_gradients(loss), embeddings, head.proxies.value, labels, xla=xla)
 
 
+def ours_by_top_k(case, arrays, xla=False):
+    """`ours`, its subgraph found by `keras.ops.top_k`."""
+    from benchmarks.speed.selection_contenders import by_top_k, select_by
+
+    select_by(by_top_k)
+    return ours(case, arrays, xla)
+
+
+def ours_by_bisection(case, arrays, xla=False):
+    """`ours`, its subgraph found by plain bisection."""
+    from benchmarks.speed.selection_contenders import by_bisection, select_by
+
+    select_by(by_bisection)
+    return ours(case, arrays, xla)
+
+
 def unit(vectors):
     """What `tf.math.l2_normalize` computes."""
     squares = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
@@ -209,4 +225,5 @@ def with_xla(contender):
 
 
 ours_xla, normalized_softmax_xla = with_xla(ours), with_xla(normalized_softmax)
+ours_by_top_k_xla, ours_by_bisection_xla = with_xla(ours_by_top_k), with_xla(ours_by_bisection)
 literal_xla, bare_products_xla = with_xla(literal), with_xla(bare_products)
