@@ -1,15 +1,17 @@
 """Images in a folder for each class."""
 
-import mimetypes
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_proxygml.datasets.files import ImageFiles, group
-
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")  # what TensorFlow decodes
+from keras_proxygml.datasets.suffixes import (
+    advice_for,
+    is_of_another_kind,
+    readable_suffixes,
+    warn_of_left_out,
+)
 
 
 def image_folder(directory, *, seed=None):
@@ -17,10 +19,11 @@ def image_folder(directory, *, seed=None):
 
     The directory is either a folder of class folders, of which half become the training half, or
     it has `train/` and `test/` with class folders of their own, as the official ProxyGML code
-    wants them. Images are files ending in .jpg, .jpeg, .png, .webp, .bmp or .gif, in any case; what
-    else lies about, and whatever begins with a dot, is left out, with a warning if it is an image
-    of another kind. Classes are in the order of their
-    folders' names, by value where the name is a whole number and before all others.
+    wants them. Images are files ending in .jpg, .jpeg, .jpe, .jfif, .png, .apng, .webp, .bmp or
+    .gif, in upper or lower case. With Pillow 11.3 or later, .avif is read too, and with
+    pillow-heif, .heic, .heif and .hif. Other files are left out, and so is whatever begins with a
+    dot. One warning counts the images of other kinds. Classes are in the order of their folders'
+    names, by value where the name is a whole number and before all others.
 
     Args:
         directory: The folder.
@@ -59,14 +62,15 @@ def has_split(folder):
 
 def read_split(folder):
     """Reads `train/` and `test/`, see `image_folder`."""
-    halves = []
+    halves, left_out = [], []
     for half in ("train", "test"):
         if not _subfolders(folder / half):
             raise FileNotFoundError(
                 f"{folder / half} is missing or holds no class folders. The classes to "
                 f"{half} with belong there, others than in the other half."
             )
-        halves.append(_read(folder / half))
+        halves.append(_read(folder / half, left_out))
+    warn_of_left_out(left_out)
     train, test = halves
     shared = [name for name in train.class_names if name in set(test.class_names)]
     if shared:
@@ -80,7 +84,8 @@ def read_split(folder):
 
 def _halves(folder, seed):
     """Reads a folder of classes, half of them each."""
-    files = _read(folder)
+    files = _read(folder, left_out := [])
+    warn_of_left_out(left_out)
     count = len(files.class_names)
     if count < 2:
         raise ValueError(
@@ -94,26 +99,23 @@ def _halves(folder, seed):
     return tuple(group(files.paths[h], files.labels[h], names) for h in (training, ~training))
 
 
-def _read(folder):
-    """Reads class folders into `ImageFiles`."""
-    paths, labels, names, others = [], [], _subfolders(folder), []
+def _read(folder, left_out):
+    """Reads class folders into `ImageFiles`; adds images of other kinds to a list."""
+    paths, labels, names, readable = [], [], _subfolders(folder), readable_suffixes()
     for label, name in enumerate(names):
         files = sorted(path for path in (folder / name).iterdir() if path.name[0] != ".")
-        images = [path for path in files if path.suffix.lower() in SUFFIXES]
-        others += [path for path in files if _is_of_another_kind(path)]
+        images = [path for path in files if path.suffix.lower() in readable]
+        others = [path for path in files if is_of_another_kind(path, readable)]
         if not images:
+            found = f", but {len(others):,} such as {others[0].name}" if others else ""
             raise FileNotFoundError(
                 f"The class folder {folder / name} has no image, that is no file ending in "
-                f"{', '.join(SUFFIXES)}. Remove the folder, or put the images directly into it."
+                f"{', '.join(readable)}{found}. Remove the folder, or put the images directly into "
+                f"it.{advice_for(others)}"
             )
         paths += images
         labels += [label] * len(images)
-    if others:
-        warnings.warn(
-            f"Left out {len(others):,} images of {folder}, such as {others[0]}, which TensorFlow "
-            f"does not read. Convert them to one of {', '.join(SUFFIXES)}.",
-            stacklevel=1,
-        )
+        left_out += others
     return ImageFiles(paths, labels, names)
 
 
@@ -124,8 +126,3 @@ def _subfolders(folder):
     with os.scandir(folder) as entries:
         names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
     return sorted(names, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))
-
-
-def _is_of_another_kind(path):
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    return kind.startswith("image/") and path.suffix.lower() not in SUFFIXES
