@@ -77,8 +77,14 @@ def decode_by_pillow(contents, upright=True):
             white = Image.new("RGBA", image.size, "white")
             image = Image.alpha_composite(white, image.convert("RGBA"))
         pixels = np.asarray(image.convert("RGB"))
-    pixels = np.flip(pixels, np.flatnonzero([REVERSED_ROWS[turn], REVERSED_COLUMNS[turn]]))
-    return np.ascontiguousarray(pixels.swapaxes(0, 1) if SWAPPED_AXES[turn] else pixels)
+    return turn_upright(pixels, turn)
+
+
+def turn_upright(pixels, orientation):
+    """Turns pixels as their EXIF orientation from 1 to 8 says, `[height, width, 3]`."""
+    reverse = REVERSED_ROWS[orientation], REVERSED_COLUMNS[orientation]
+    pixels = np.flip(pixels, np.flatnonzero(reverse))
+    return np.ascontiguousarray(pixels.swapaxes(0, 1) if SWAPPED_AXES[orientation] else pixels)
 
 
 def orientation_of(contents):

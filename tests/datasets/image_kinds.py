@@ -214,7 +214,10 @@ def orientation_kinds():
             f"turned_{turn}.webp": encode(PHOTO, "WEBP", lossless=True, exif=exif(turn)),
         }
     for turn in (3, 6):
+        turned = encode(PHOTO, "JPEG", exif=exif(turn))
+        profile = b"\xff\xe2" + struct.pack(">H", 60_002) + bytes(60_000)
         kinds |= {
+            f"after_a_long_profile_{turn}.jpg": turned[:2] + profile + turned[2:],
             f"xmp_{turn}.jpg": encode(PHOTO, "JPEG", xmp=xmp % turn),
             f"gray_{turn}.jpg": encode(GRAY, "JPEG", exif=exif(turn)),
             f"cmyk_{turn}.jpg": encode(PHOTO.convert("CMYK"), "JPEG", exif=exif(turn)),
