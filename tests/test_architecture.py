@@ -13,7 +13,7 @@ ALLOWED = {
     "selection": set(),
     "tensorflow_graph": set(),
     "graph": {"arguments", "selection", "tensorflow_graph"},
-    "metrics": set(),
+    "metrics": {"arguments"},
     "datasets": {"arguments"},
     "distribution": set(),
     "regularizers": {"arguments", "graph", "tensorflow_graph"},

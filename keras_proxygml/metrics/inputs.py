@@ -34,9 +34,18 @@ def check_pair(embeddings, labels, gallery, gallery_labels):
     return queries, items
 
 
+def as_array(values):
+    """Values as an array, those of a PyTorch tensor too, wherever it is and whatever it tracks."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.is_floating_point() and values.element_size() < 4:
+            values = values.float()  # NumPy has no bfloat16
+    return np.asarray(values)
+
+
 def check_vectors(vectors, name):
     """Embeddings as a finite array `[N, D]`, or an error that calls them by their name."""
-    vectors = np.asarray(vectors)
+    vectors = as_array(vectors)
     if vectors.ndim != 2 or not vectors.size:
         raise ValueError(
             f"{name} has shape {vectors.shape}, but must be [N, D] with at least one item and one "
@@ -57,7 +66,7 @@ def check_dims(queries, items):
 
 def check_set(vectors, labels, name, labels_name):
     """Embeddings `[N, D]` and int64 labels `[N]`, or an error that calls them by their names."""
-    vectors, labels = check_vectors(vectors, name), np.asarray(labels)
+    vectors, labels = check_vectors(vectors, name), as_array(labels)
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
