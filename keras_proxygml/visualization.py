@@ -8,6 +8,7 @@ from sklearn.manifold import TSNE
 
 from keras_proxygml.graph import knn_subgraph
 from keras_proxygml.metrics import nearest
+from keras_proxygml.metrics.vectors import unit_vectors
 
 RIGHT, WRONG = "#2a9d4e", "#d1343a"
 
@@ -89,8 +90,13 @@ def plot_embeddings(embeddings, labels, *, classes=10, class_names=None, seed=0)
             f"them, or more classes."
         )
     perplexity = min(30, (len(places) - 1) / 3)  # neighbours that count; scikit-learn's default
-    plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed)
-    points = plane.fit_transform(embeddings[places])
+    vectors = unit_vectors(embeddings[places])
+    # Where they spread in no two directions there is no plane to start from, and scikit-learn
+    # crashes: its issues 28368 and 29127.
+    spreads = np.linalg.matrix_rank(vectors - vectors[0]) > 1
+    init = "pca" if spreads else "random"
+    plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed, init=init)
+    points = plane.fit_transform(vectors)
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
     colors = matplotlib.colormaps["tab10" if len(classes) <= 10 else "turbo"]
