@@ -1,6 +1,7 @@
 """Retrieval evaluation inside `fit`."""
 
 import time
+import warnings
 
 import keras
 import numpy as np
@@ -38,6 +39,8 @@ class RetrievalEvaluation(keras.callbacks.Callback):
             its path need them after each epoch: leave `every` at 1 there.
         baseline: Whether to evaluate once before training too, into the attribute `baseline`.
         batch_size: Batch size for arrays.
+        prefix: What the names in `logs` begin with. Give each of several evaluations its own, such
+            as `"val_night_"`; `TensorBoard` draws those that begin with `val_` as validation.
 
     Attributes:
         baseline: The metrics before training, a dict, or `None`.
@@ -67,6 +70,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         every=1,
         baseline=False,
         batch_size=128,
+        prefix="val_",
     ):
         super().__init__()
         check_integer("every", every, minimum=1)
@@ -84,6 +88,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         self._every = every
         self._wants_baseline = baseline
         self._batch_size = batch_size
+        self._prefix = prefix
         self.baseline = None
 
     def on_train_begin(self, logs=None):
@@ -94,7 +99,16 @@ class RetrievalEvaluation(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if (epoch + 1) % self._every == 0:
-            logs.update({f"val_{name}": value for name, value in self.evaluate().items()})
+            results = {f"{self._prefix}{name}": x for name, x in self.evaluate().items()}
+            taken = sorted(results.keys() & logs.keys())
+            if taken:
+                warnings.warn(
+                    f"`prefix` must make names that no other metric has. Received: prefix="
+                    f"{self._prefix!r}, which overwrites {', '.join(taken)}. Give each evaluation "
+                    f"its own, such as 'val_night_'.",
+                    stacklevel=2,
+                )
+            logs.update(results)
 
     def evaluate(self):
         """Embeds the data as the model stands and returns the metrics.
