@@ -9,6 +9,8 @@ import numpy as np
 
 from keras_proxygml.datasets.files import ImageFiles, group
 
+# What macOS and Synology add to archives and shares.
+CLUTTER = ("__MACOSX", "@eaDir")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")  # what TensorFlow decodes
 
 
@@ -18,8 +20,8 @@ def image_folder(directory, *, seed=None):
     The directory is either a folder of class folders, of which half become the training half, or
     it has `train/` and `test/` with class folders of their own, as the official ProxyGML code
     wants them. Images are files ending in .jpg, .jpeg, .png, .webp, .bmp or .gif, in any case; what
-    else lies about, and whatever begins with a dot, is left out, with a warning if it is an image
-    of another kind. Classes are in the order of their
+    else lies about, whatever begins with a dot, and the folders `__MACOSX` and `@eaDir` are left
+    out, with a warning if it is an image of another kind. Classes are in the order of their
     folders' names, by value where the name is a whole number and before all others.
 
     Args:
@@ -122,7 +124,8 @@ def _subfolders(folder):
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+        folders = (e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        names = [name for name in folders if name not in CLUTTER]
     return sorted(names, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))
 
 
