@@ -57,6 +57,8 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         batch_size: Batch size for arrays.
         plain_names: Whether `logs` has `val_recall_at_1` and `val_map_at_r` instead, for tools
             that do not take `@`. Monitor these names then.
+        prefix: What the names in `logs` begin with. Give each of several evaluations its own, such
+            as `"val_night_"`; `TensorBoard` draws those that begin with `val_` as validation.
 
     Attributes:
         baseline: The metrics before training, a dict, or `None`.
@@ -95,6 +97,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         baseline=False,
         batch_size=128,
         plain_names=False,
+        prefix="val_",
     ):
         super().__init__()
         check_integer("every", every, minimum=1)
@@ -121,6 +124,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         self._wants_baseline = baseline
         self._batch_size = batch_size
         self._plain_names = plain_names
+        self._prefix = prefix
         self._has_seen_range = False
         self.baseline = None
 
@@ -146,8 +150,19 @@ class RetrievalEvaluation(keras.callbacks.Callback):
             warn_of_no_loss(logs)
         self._is_first_epoch = False
         if (epoch + 1) % self._every == 0:
-            metrics = {f"val_{name}": value for name, value in self.evaluate().items()}
-            logs.update(plain_names(metrics) if self._plain_names else metrics)
+            metrics = {f"{self._prefix}{name}": value for name, value in self.evaluate().items()}
+            metrics = plain_names(metrics) if self._plain_names else metrics
+            self._warn_of_names_taken(sorted(metrics.keys() & logs.keys()))
+            logs.update(metrics)
+
+    def _warn_of_names_taken(self, names):
+        if names:
+            warnings.warn(
+                f"`prefix` must make names that no other metric has. Received: prefix="
+                f"{self._prefix!r}, which overwrites {', '.join(names)}. Give each evaluation its "
+                f"own, such as 'val_night_'.",
+                stacklevel=3,
+            )
 
     def evaluate(self):
         """Embeds the data as the model stands and returns the metrics.

@@ -13,6 +13,9 @@ from keras_proxygml.datasets.suffixes import (
     warn_of_left_out,
 )
 
+# What macOS and Synology add to archives and shares.
+CLUTTER = ("__MACOSX", "@eaDir")
+
 
 def image_folder(directory, *, seed=None):
     """Finds images in a folder for each class, with the zero-shot split.
@@ -21,8 +24,9 @@ def image_folder(directory, *, seed=None):
     it has `train/` and `test/` with class folders of their own, as the official ProxyGML code
     wants them. Images are files ending in .jpg, .jpeg, .jpe, .jfif, .png, .apng, .webp, .bmp or
     .gif, in upper or lower case. With Pillow 11.3 or later, .avif is read too, and with
-    pillow-heif, .heic, .heif and .hif. Other files are left out, and so is whatever begins with a
-    dot. One warning counts the images of other kinds. Classes are in the order of their folders'
+    pillow-heif, .heic, .heif and .hif. Other files are left out, and so are the folders
+    `__MACOSX` and `@eaDir` and whatever begins with a dot. One warning counts the images of other
+    kinds. Classes are in the order of their folders'
     names, by value where the name is a whole number and before all others.
 
     Args:
@@ -157,5 +161,6 @@ def _subfolders(folder):
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+        folders = (e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        names = [name for name in folders if name not in CLUTTER]
     return sorted(names, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))

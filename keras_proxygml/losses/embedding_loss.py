@@ -62,7 +62,7 @@ def pairs(labels):
         they are a negative pair, of different classes. Both `[B, B]`, bool.
     """
     same_class = ops.equal(labels[:, None], labels[None, :])
-    numbers = ops.arange(ops.shape(labels)[0])
+    numbers = ops.arange(ops.shape(labels)[0], dtype="int32")
     same_sample = ops.equal(numbers[:, None], numbers[None, :])
     return ops.logical_and(same_class, ops.logical_not(same_sample)), ops.logical_not(same_class)
 
@@ -92,7 +92,7 @@ class EmbeddingLoss(ProxyLoss):
         same_class = ops.equal(labels[:, None], labels[None, :])
         batch = ops.shape(labels)[0]
         # Not argmax, which TensorFlow refuses where a replica gets no sample.
-        first = ops.min(ops.where(same_class, ops.arange(batch), batch), axis=1)
+        first = ops.min(ops.where(same_class, ops.arange(batch, dtype="int32"), batch), axis=1)
         return super().__call__(first, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
