@@ -43,9 +43,10 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
                 f"weights of shape {tuple(proxies.shape)}",
                 f"Give {type(self).__name__} to a proxy layer as proxies_regularizer.",
             )
-        if self.weight == 0:
-            return ops.zeros((), dtype=proxies.dtype)
-        return self.weight * self.penalty(proxies)
+        penalty = self.weight * self.penalty(proxies) if self.weight else ops.zeros(())
+        # Keras adds this to losses in `floatx`, and TensorFlow adds no two dtypes.
+        is_double = keras.backend.standardize_dtype(proxies.dtype) == "float64"
+        return ops.cast(penalty, "float64" if is_double else keras.config.floatx())
 
     def penalty(self, proxies: Tensor) -> Tensor:
         """The penalty before it is weighted.
@@ -140,7 +141,7 @@ def _classified(sums, proxies, per_length, classes):
     """
     scores = ops.matmul(proxies, ops.transpose(sums)) * per_length  # [R, C]
     log_sums = ops.logsumexp(scores, axis=-1, keepdims=True)
-    is_own = ops.equal(classes, ops.arange(sums.shape[0]))
+    is_own = ops.equal(classes, ops.arange(sums.shape[0], dtype="int32"))
     losses = log_sums - ops.sum(ops.where(is_own, scores, 0), axis=-1, keepdims=True)
     of_scores = ops.exp(scores - log_sums) - ops.cast(is_own, scores.dtype)
     along = ops.sum(of_scores * scores, axis=-1, keepdims=True)

@@ -13,7 +13,7 @@ ALLOWED = {
     "selection": {"numerics"},
     "numerics": set(),
     "graph": {"checks", "numerics", "selection"},
-    "metrics": set(),
+    "metrics": {"checks"},
     "datasets": {"checks"},
     "distribution": {"checks"},
     "regularizers": {"checks", "graph", "numerics"},
@@ -22,7 +22,7 @@ ALLOWED = {
     "layers": {"checks", "graph", "regularizers"},
     "models": {"layers"},
     "callbacks": {"checks", "metrics", "models"},
-    "visualization": {"checks", "graph", "metrics"},
+    "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
 # tf.data and what is TensorFlow's own of XLA live here, if anywhere.

@@ -13,6 +13,7 @@ from keras_proxygml.numerics import ABSENT
 from keras_proxygml.types import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def proxy_anchor(
     labels: Tensor, similarities: Tensor, margin: float = 0.1, alpha: float = 32.0
 ) -> Tensor:

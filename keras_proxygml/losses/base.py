@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from keras_proxygml.checks import check_number, refuse
-from keras_proxygml.losses.inputs import check_integers, check_rank, numbered
+from keras_proxygml.losses.inputs import as_integers, check_labels, check_rank, numbered
 from keras_proxygml.types import Tensor
 
 
@@ -84,7 +84,8 @@ class ProxyLoss(Loss):
         **arguments: As in `Loss`.
 
     Call arguments:
-        labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`.
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`, or whole numbers in
+            float32 or float64, as Keras's own data generators give them.
         similarities: Cosines of samples and proxies. `[B, C, N]`.
 
     Returns:
@@ -98,8 +99,7 @@ class ProxyLoss(Loss):
     """
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        check_integers(y_true)  # while their dtype can be told: Keras casts them
-        return super().__call__(y_true, y_pred, sample_weight)
+        return super().__call__(check_labels(y_true), y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         check_rank(y_pred)
@@ -111,10 +111,7 @@ class ProxyLoss(Loss):
                 "Keras turns labels into float32, which rounds those beyond: give the loss "
                 "dtype='float64'.",
             )
-        labels = ops.reshape(y_true, (-1,))
-        # Fractions can get here only as symbolic float64; -1 is no class, so they do not pass.
-        labels = ops.where(ops.equal(labels, ops.floor(labels)), labels, -1.0)
-        return self.per_sample(ops.cast(labels, "int32"), y_pred)
+        return self.per_sample(ops.reshape(as_integers(y_true), (ops.shape(y_pred)[0],)), y_pred)
 
 
 class EmbeddingLoss(Loss):
@@ -139,14 +136,14 @@ class EmbeddingLoss(Loss):
     """
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        check_integers(y_true)
         # Keras casts labels to the loss's dtype, in which 16777217 is 16777216. A class is known
         # as well by the first of its samples in the batch, a small number.
-        labels = ops.reshape(ops.convert_to_tensor(numbered(y_true)), (-1,))
+        labels = ops.convert_to_tensor(numbered(check_labels(y_true)))
+        labels = ops.reshape(labels, (ops.shape(y_pred)[0],))
         same_class = ops.equal(labels[:, None], labels[None, :])
         batch = ops.shape(labels)[0]
         # Not argmax, which TensorFlow refuses where a replica gets no sample.
-        first = ops.min(ops.where(same_class, ops.arange(batch), batch), axis=1)
+        first = ops.min(ops.where(same_class, ops.arange(batch, dtype="int32"), batch), axis=1)
         return super().__call__(first, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):

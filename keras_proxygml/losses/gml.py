@@ -14,6 +14,7 @@ from keras_proxygml.numerics import by_xla
 from keras_proxygml.types import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) -> Tensor:
     """Cross-entropy of each sample on the subgraph of its k nearest proxies.
 

@@ -1,55 +1,107 @@
 """Checks of what every loss takes."""
 
+import keras
 import numpy as np
 from keras import ops
 
 from keras_proxygml.checks import refuse
 from keras_proxygml.numerics import raise_unless, widen, widen_integers
+from keras_proxygml.types import Tensor
 
 
-def check_integers(labels):
-    """Raises if labels are not integers `[B]` or `[B, 1]`. Call it before Keras casts them.
+def check_labels(labels: Tensor) -> Tensor:
+    """Raises if labels are not class numbers. Call it before Keras casts them.
 
     Args:
-        labels: Class of each sample, a tensor or an array.
+        labels: Class of each sample. `[B]` or `[B, 1]`: integers, or whole numbers in float32 or
+            float64, which Keras's own data generators give. A list or an array.
+
+    Returns:
+        The labels as an array or tensor.
 
     Raises:
-        ValueError: If the labels are floats, strings or one-hot rows.
+        ValueError: If the labels are names, fractions, rounded or one-hot rows. In a graph of
+            TensorFlow's, fractions raise as it runs, unless XLA compiles it.
     """
-    dtype = getattr(labels, "dtype", None)
-    if dtype is None:
+    if labels is None:
+        hint = "Give fit the labels too: as its second argument, or in batches (inputs, labels)."
+        refuse("labels", "be class numbers", "None", hint)
+    if not hasattr(labels, "dtype"):
         labels = ops.convert_to_numpy(labels)
-        dtype = labels.dtype
-    dtype = getattr(dtype, "name", str(dtype)).removeprefix("torch.")
-    # Under tf.distribute Keras first shows the loss a symbolic batch averaged over the replicas, to
-    # learn its shapes: the labels are then float64, whatever the user gave.
-    may_be_averaged = dtype == "float64" and ops.is_tensor(labels) and not hasattr(labels, "numpy")
-    if "int" not in dtype and not may_be_averaged:
+    dtype = getattr(labels.dtype, "name", str(labels.dtype)).removeprefix("torch.")
+    if dtype.startswith(("str", "bytes", "object")):
+        hint = "Number the names: classes, labels = numpy.unique(names, return_inverse=True)."
+        refuse("labels", "be class numbers", f"dtype {dtype}", hint)
+    # TensorFlow knows no rank after fit has seen both [B] and [B, 1].
+    shape = None if getattr(labels.shape, "rank", 1) is None else tuple(labels.shape)
+    if shape is not None and len(shape) != 1 and shape[1:] != (1,):
         refuse(
             "labels",
-            "be integers",
-            f"dtype {dtype}",
-            "Cast whole numbers with labels.astype('int32'). Turn names into numbers with "
-            "numpy.unique(names, return_inverse=True).",
-        )
-    if getattr(labels.shape, "rank", 1) is None:  # as TensorFlow's functions in Python give them
-        refuse(
-            "labels",
-            "be [B] or [B, 1]",
-            "a tensor of unknown shape",
-            "Call labels.set_shape([None]) on batches in the data set's map.",
-        )
-    shape = tuple(labels.shape)
-    if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
-        refuse(
-            "labels",
-            "be [B] or [B, 1], one class index for each sample",
+            "be [B] or [B, 1], one class number a sample",
             f"shape {shape}",
-            "Turn one-hot rows into indices with labels.argmax(axis=-1).",
+            "Turn one-hot rows into class numbers with labels.argmax(axis=-1); Keras's data sets "
+            "give numbers with label_mode='int', its generators with class_mode='sparse'.",
         )
+    if "int" not in dtype and dtype not in ("float32", "float64"):
+        hint = "Make them labels.astype('int32') where they are not rounded yet."
+        allowed = "be integers, or whole numbers in float32 or float64"
+        refuse("labels", allowed, f"dtype {dtype}", hint)
+    if "float" in dtype:
+        _check_whole(labels)
+    return labels
 
 
-def check_range(labels, num_classes):
+def _is_class(labels):
+    # From there on, neighboring integers share a number in float32, or int32 has none.
+    end = 2**24 if keras.backend.standardize_dtype(labels.dtype) == "float32" else 2**31
+    is_whole = ops.equal(labels, ops.floor(labels))
+    return ops.logical_and(is_whole, ops.abs(labels) < end)
+
+
+def _check_whole(labels):
+    is_class = _is_class(labels)
+    all_are = ops.all(is_class)
+    allowed = "be class numbers: integers, or whole numbers below 2**24 in float32"
+    try:
+        is_right = bool(all_are)
+    except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
+        raise_unless(all_are, f"`labels` must {allowed}. Received: ", labels)
+        return
+    if not is_right:
+        wrong = np.asarray(ops.convert_to_numpy(labels))[~ops.convert_to_numpy(is_class)]
+        refuse("labels", allowed, wrong[0], "Give labels.astype('int32') of the classes.")
+
+
+def as_integers(labels: Tensor) -> Tensor:
+    """Makes integers of whole floats, and 32 bits of fewer.
+
+    Args:
+        labels: Class of each sample, as `check_labels` lets them pass. `[B]` or `[B, 1]`.
+
+    Returns:
+        The same, integers; -1, which is no class, for a fraction, which only a compiled graph lets
+        pass.
+    """
+    if "int" in keras.backend.standardize_dtype(labels.dtype):
+        return widen_integers(labels)
+    return ops.cast(ops.where(_is_class(labels), labels, -1.0), "int32")
+
+
+def numbered(labels: Tensor) -> Tensor:
+    """Numbers classes from 0, unless labels are tensors: JAX would cut int64 to 32 bits.
+
+    Args:
+        labels: Class of each sample, as `check_labels` lets them pass. `[B]` or `[B, 1]`.
+
+    Returns:
+        The tensor as it is, or the class numbers of an array, `[B]`, int32.
+    """
+    if ops.is_tensor(labels):
+        return labels
+    return np.unique(np.reshape(labels, -1), return_inverse=True)[1].astype("int32")
+
+
+def check_range(labels: Tensor, num_classes: int) -> None:
     """Raises if a label is no class, where the labels' values can be read.
 
     Inside a compiled graph they can't: there the loss itself is NaN, except that TensorFlow's
@@ -63,8 +115,11 @@ def check_range(labels, num_classes):
         ValueError: If a label is below 0 or not below `num_classes`.
     """
     is_wrong = ops.logical_or(labels < 0, labels >= num_classes)
-    allowed = f"be in [0, {num_classes}), the classes of the proxy layer"
-    hint = "Number the labels from 0, or give the proxy layer as many num_classes as there are."
+    allowed = f"be from 0 to {num_classes - 1}, one of the num_classes"
+    hint = (
+        "If they count from 1, subtract 1. Number other labels with numpy.unique(labels, "
+        "return_inverse=True), or give the proxy layer as many num_classes as there are."
+    )
     try:
         none_wrong = not bool(ops.any(is_wrong))
     except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
@@ -76,15 +131,11 @@ def check_range(labels, num_classes):
     if none_wrong:
         return
     wrong = np.asarray(ops.convert_to_numpy(labels))[ops.convert_to_numpy(is_wrong)]
-    refuse(
-        "labels",
-        allowed,
-        f"label {wrong[0]} ({len(wrong)} of {len(labels)} labels are out of range)",
-        hint,
-    )
+    count = f"{len(wrong)} of {len(labels)} labels are out of range"
+    refuse("labels", allowed, f"{wrong[0]} ({count})", hint)
 
 
-def check_rank(similarities):
+def check_rank(similarities: Tensor) -> None:
     """Raises if similarities are not `[B, C, N]`.
 
     Args:
@@ -102,7 +153,7 @@ def check_rank(similarities):
         )
 
 
-def check_similarities(labels, similarities):
+def check_similarities(labels: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:
     """Checks labels and similarities, flattens the ones and widens the others.
 
     Args:
@@ -117,12 +168,12 @@ def check_similarities(labels, similarities):
     """
     similarities = widen(ops.convert_to_tensor(similarities))
     check_rank(similarities)
-    labels = widen_integers(_flat(labels))
+    labels = as_integers(check_labels(labels))
     check_range(labels, similarities.shape[1])
-    return labels, similarities
+    return ops.reshape(labels, (ops.shape(similarities)[0],)), similarities
 
 
-def check_embeddings(labels, embeddings):
+def check_embeddings(labels: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
     """Checks labels and embeddings, flattens the ones and widens the others.
 
     Args:
@@ -144,25 +195,5 @@ def check_embeddings(labels, embeddings):
             "End the model in its embeddings, without a proxy layer, and flatten or pool feature "
             "maps.",
         )
-    return _flat(numbered(labels)), embeddings
-
-
-def numbered(labels):
-    """Numbers classes from 0, unless labels are tensors: JAX would cut int64 to 32 bits.
-
-    Args:
-        labels: Class of each sample. `[B]` or `[B, 1]`, integers.
-
-    Returns:
-        The tensor as it is, or the class numbers of an array, `[B]`, int32.
-    """
-    if ops.is_tensor(labels):
-        return labels
-    check_integers(labels)
-    return np.unique(np.reshape(labels, -1), return_inverse=True)[1].astype("int32")
-
-
-def _flat(labels):
-    labels = labels if ops.is_tensor(labels) else np.asarray(labels)
-    check_integers(labels)
-    return ops.reshape(ops.convert_to_tensor(labels), (-1,))
+    labels = ops.convert_to_tensor(numbered(check_labels(labels)))
+    return ops.reshape(labels, (ops.shape(embeddings)[0],)), embeddings

@@ -25,7 +25,7 @@ def pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
         they are a negative pair, of different classes. Both `[B, B]`, bool.
     """
     same_class = ops.equal(labels[:, None], labels[None, :])
-    numbers = ops.arange(ops.shape(labels)[0])
+    numbers = ops.arange(ops.shape(labels)[0], dtype="int32")
     same_sample = ops.equal(numbers[:, None], numbers[None, :])
     return ops.logical_and(same_class, ops.logical_not(same_sample)), ops.logical_not(same_class)
 
@@ -72,6 +72,7 @@ def share_of_mean(sums: Tensor, num_pairs: Tensor) -> Tensor:
     return sums * (batch / ops.maximum(num_pairs, 1.0))
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def npairs(labels: Tensor, embeddings: Tensor) -> Tensor:
     """Cross-entropy of each sample's products with the batch against the samples of its class.
 
@@ -129,6 +130,7 @@ class NPairsLoss(EmbeddingLoss):
         super().__init__(name=name, **kwargs)
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def lifted_structure(labels: Tensor, embeddings: Tensor, margin: float = 1.0) -> Tensor:
     """Squared hinge of every positive pair against all negatives of both its samples.
 

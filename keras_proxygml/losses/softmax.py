@@ -34,13 +34,14 @@ def own_class(labels: Tensor, num_classes: int) -> Tensor:
     Returns:
         `[B, C]`, bool, one true a row; none for a label outside `[0, C)`.
     """
-    return ops.equal(labels[:, None], ops.arange(num_classes))
+    return ops.equal(labels[:, None], ops.arange(num_classes, dtype="int32"))
 
 
 def _softmax_loss(logits, labels):
     return masked_softmax_loss(logits, ops.ones_like(logits, dtype="bool"), labels)
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def normalized_softmax(labels: Tensor, similarities: Tensor, temperature: float = 0.05) -> Tensor:
     """Cross-entropy of a softmax over cosines divided by a temperature.
 
@@ -96,6 +97,7 @@ class NormalizedSoftmaxLoss(ProxyLoss):
         super().__init__(name=name, temperature=temperature, **kwargs)
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def proxy_nca(labels: Tensor, similarities: Tensor, scale: float = 9.0) -> Tensor:
     """Cross-entropy of a softmax over the squared distances to the proxies.
 
@@ -153,6 +155,7 @@ class ProxyNCALoss(ProxyLoss):
         super().__init__(name=name, scale=scale, **kwargs)
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def cosface(
     labels: Tensor, similarities: Tensor, margin: float = 0.35, scale: float = 64.0
 ) -> Tensor:
@@ -215,6 +218,7 @@ class CosFaceLoss(ProxyLoss):
         super().__init__(name=name, margin=margin, scale=scale, **kwargs)
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def arcface(
     labels: Tensor, similarities: Tensor, margin: float = 28.6, scale: float = 64.0
 ) -> Tensor:
@@ -291,6 +295,7 @@ class ArcFaceLoss(ProxyLoss):
         super().__init__(name=name, margin=margin, scale=scale, **kwargs)
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def soft_triple(
     labels: Tensor,
     similarities: Tensor,

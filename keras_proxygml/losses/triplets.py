@@ -13,6 +13,7 @@ from keras_proxygml.losses.pairs import DISTANCES, pairs, pairwise_distances, sh
 from keras_proxygml.types import Tensor
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def triplet_semi_hard(
     labels: Tensor, embeddings: Tensor, margin: float = 1.0, distance: str = "L2"
 ) -> Tensor:
@@ -95,6 +96,7 @@ class TripletSemiHardLoss(EmbeddingLoss):
         super().__init__(name=name, margin=margin, distance=distance, **kwargs)
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def triplet_hard(
     labels: Tensor,
     embeddings: Tensor,

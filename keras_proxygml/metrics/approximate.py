@@ -3,9 +3,11 @@
 import faiss
 import numpy as np
 
+from keras_proxygml.checks import check_integer
 from keras_proxygml.metrics.inputs import check_cutoffs, check_pair, count_matches
 from keras_proxygml.metrics.neighbors import nearest_items
 from keras_proxygml.metrics.results import QueryResults
+from keras_proxygml.metrics.threads import faiss_after_fork
 from keras_proxygml.metrics.too_good import warn_of_copies, warn_of_one_class
 from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels
 
@@ -14,6 +16,7 @@ DEEPEST = 1024  # the longest list made for the sake of MAP@R and R-precision
 NOTHING = np.int64(-(2**60))  # below every level
 
 
+@faiss_after_fork()
 def approximate_retrieval_metrics(
     embeddings,
     labels,
@@ -55,8 +58,7 @@ def approximate_retrieval_metrics(
         UserWarning: As `retrieval_metrics`.
     """
     cutoffs = check_cutoffs(k)
-    if checked < 1:
-        raise ValueError(f"checked={checked}, but at least one query must be searched exactly.")
+    check_integer("checked", checked, minimum=1)
     may_find_itself = gallery is not None and itself is None
     queries, items, itself, labels = check_pair(embeddings, labels, gallery, gallery_labels, itself)
     matches = count_matches(queries[1], items[1], itself)

@@ -4,7 +4,9 @@ import faiss
 from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
+from keras_proxygml.checks import check_integer
 from keras_proxygml.metrics.inputs import check_set, number_classes
+from keras_proxygml.metrics.threads import faiss_after_fork
 from keras_proxygml.metrics.too_good import warn_of_one_class, warn_of_single_members
 from keras_proxygml.metrics.vectors import unit_vectors
 
@@ -19,8 +21,8 @@ def clustering_metrics(embeddings, labels, *, seed=0, restarts=1):
     Args:
         embeddings: `[N, D]`, finite floats of any length.
         labels: Class of each embedding. `[N]` or `[N, 1]`, integers or strings.
-        seed: Seed of the first centroids. An integer.
-        restarts: How many clusterings to try; that of the least inertia counts.
+        seed: Seed of the first centroids. An integer of 0 or more.
+        restarts: How many clusterings to try, 1 or more; that of the least inertia counts.
 
     Returns:
         A dict of floats: `nmi`, normalised by the arithmetic mean of both entropies; `ami`, the
@@ -28,7 +30,8 @@ def clustering_metrics(embeddings, labels, *, seed=0, restarts=1):
         that share a class.
 
     Raises:
-        ValueError: If shapes, dtypes or values do not allow a clustering.
+        ValueError: If shapes, dtypes or values do not allow a clustering, or `seed` or `restarts`
+            is out of range.
 
     Warns:
         UserWarning: If there is one class, or each item has a class of its own.
@@ -37,6 +40,8 @@ def clustering_metrics(embeddings, labels, *, seed=0, restarts=1):
         Song et al., "Deep Metric Learning via Lifted Structured Feature Embedding", CVPR 2016 (NMI
         and F1 for retrieval); Vinh et al., JMLR 2010 (AMI).
     """
+    check_integer("seed", seed, minimum=0)
+    check_integer("restarts", restarts, minimum=1)
     embeddings, labels = check_set(embeddings, labels, "embeddings", "labels")
     (classes,) = number_classes(labels)
     warn_of_one_class(classes, stacklevel=2)
@@ -49,13 +54,14 @@ def clustering_metrics(embeddings, labels, *, seed=0, restarts=1):
     }
 
 
+@faiss_after_fork()
 def _kmeans(vectors, num_clusters, seed, restarts):
     kmeans = faiss.Kmeans(
         vectors.shape[1],
         num_clusters,
         niter=_ITERATIONS,
         nredo=restarts,
-        seed=seed,
+        seed=seed % 2**31,  # faiss has no larger integers
         # Every vector counts, and small classes are no reason for a warning.
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),

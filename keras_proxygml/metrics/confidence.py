@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_proxygml.checks import check_integer
+
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
@@ -149,5 +151,4 @@ def _check(classes, confidence, resamples):
         raise ValueError("The queries have one class, but classes are what is drawn. Give two.")
     if not 0 < confidence < 1:
         raise ValueError(f"confidence={confidence}, but must be between 0 and 1, as 0.95.")
-    if resamples < 1:
-        raise ValueError(f"resamples={resamples}, but must be at least 1; 2000 is usual.")
+    check_integer("resamples", resamples, minimum=1)

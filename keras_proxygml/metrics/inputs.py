@@ -113,9 +113,18 @@ def _check_same_class(itself, labels, item_labels, differ):
         )
 
 
+def as_array(values):
+    """Values as an array, those of a PyTorch tensor too, wherever it is and whatever it tracks."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.is_floating_point() and values.element_size() < 4:
+            values = values.float()  # NumPy has no bfloat16
+    return np.asarray(values)
+
+
 def check_vectors(vectors, name):
     """Embeddings as a finite array `[N, D]`, or an error that calls them by their name."""
-    vectors = np.asarray(vectors)
+    vectors = as_array(vectors)
     if vectors.ndim != 2 or not vectors.size:
         raise ValueError(
             f"{name} has shape {vectors.shape}, but must be [N, D] with at least one item and one "
@@ -147,7 +156,7 @@ def check_set(vectors, labels, name, labels_name):
 
 def check_labels(labels, name):
     """Labels `[N]` as they are, integers or strings, or an error that calls them by their name."""
-    array = np.asarray(labels)
+    array = as_array(labels)
     if array.dtype.kind in "OTU" and not (array.dtype.kind == "U" and array is labels):
         # NumPy makes strings of [1, "1"], so that two classes would become one.
         array = np.asarray(labels, object)

@@ -1,12 +1,10 @@
 """The nearest few gallery items of each query, exactly."""
 
-import operator
-
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from keras_proxygml.checks import check_integer
 from keras_proxygml.metrics.inputs import check_dims, check_itself, check_vectors
-from keras_proxygml.metrics.threads import cores, in_threads
+from keras_proxygml.metrics.threads import cores, in_threads, single_blas
 from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels, rounding_slack
 
 HEIGHT, WIDTH = 256, 4096  # queries and items multiplied at a time
@@ -41,7 +39,8 @@ def nearest(embeddings, k, *, gallery=None, itself=None):
     if gallery is None:
         itself = np.arange(len(queries))
     available = len(items) - (itself is not None and itself.max() >= 0)
-    if not 1 <= operator.index(k) <= available:
+    check_integer("k", k, minimum=1)
+    if k > available:
         raise ValueError(f"k={k}, but must be between 1 and the {available} items to be found.")
     rows = columns = _in_order(queries)
     if gallery is not None:
@@ -69,7 +68,7 @@ def nearest_items(queries, places, items, own, k):
         rows = _Rows(block, items, None if own is None else own[some], k)
         found[0][some], found[1][some] = rows.nearest()
 
-    with threadpool_limits(1, user_api="blas"):
+    with single_blas():
         in_threads(search, range(0, len(places), HEIGHT), cores())
     return found
 

@@ -1,13 +1,12 @@
 """Ranks of the own-class items of queries: exact, in threads, within a budget of memory."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from keras_proxygml.metrics.matches import Matches, set_keys
 from keras_proxygml.metrics.panels import Panels
 from keras_proxygml.metrics.plan import WIDTH, make_plan
 from keras_proxygml.metrics.progress import Progress
-from keras_proxygml.metrics.threads import in_threads
+from keras_proxygml.metrics.threads import in_threads, single_blas
 from keras_proxygml.metrics.tiles import Tiles
 from keras_proxygml.metrics.vectors import UnitVectors
 
@@ -37,7 +36,7 @@ def rank_matches(queries, items, itself, counts, *, memory_budget, progress=Fals
     found[0] = 0
     # One thread of ours per core, each with a BLAS of one thread: counting then overlaps with
     # multiplying, and no core waits.
-    with threadpool_limits(1, user_api="blas"):
+    with single_blas():
         tiles = Tiles(rows, columns, Matches(counts * (counts <= plan.most), plan.edge))
         large = np.flatnonzero(counts > plan.most)
         panels = Panels(rows, columns, itself, large, plan.height, WIDTH)

@@ -85,7 +85,7 @@ def test_equal_embeddings_and_a_single_one():
 
 def test_label_out_of_range():
     for kind in ON_PROXIES:
-        with pytest.raises(ValueError, match=r"must be in \[0, 5\).* Received: label 5 "):
+        with pytest.raises(ValueError, match=r"from 0 to 4, .*Received: 5"):
             kind()(LABELS + 2, SIMILARITIES)
     if keras.backend.backend() == "torch":
         return
@@ -116,11 +116,9 @@ def test_labels_that_differ_beyond_32_bits(kind):
 
 def test_labels_that_are_no_classes():
     for kind in ALL:
-        for labels in (LABELS.astype("float32"), np.eye(5, dtype="int32")[LABELS]):
+        for labels in (LABELS + 0.5, np.eye(5, dtype="int32")[LABELS]):
             for function in (kind(), getattr(losses, kind().name)):
-                with pytest.raises(
-                    ValueError, match=r"`labels` must .* Received: (dtype float|shape \(6, 5\))"
-                ):
+                with pytest.raises(ValueError, match=r"Received: (\d\.5|shape \(6, 5\))"):
                     function(labels, predictions(kind))
 
 

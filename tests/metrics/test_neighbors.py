@@ -68,7 +68,7 @@ def test_differences_below_float32_count():
 @pytest.mark.parametrize(
     ("k", "gallery", "message"),
     [
-        (0, None, "k=0, but must be between 1 and the 4"),
+        (0, None, "k=0 is not allowed. Give an integer of 1 or more"),
         (5, None, "between 1 and the 4"),
         (1, np.ones((2, 2)), "3 numbers each, gallery 2"),
         (1, np.full((2, 3), np.nan), "gallery has 2 of 2 rows"),
