@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 import small
-from rivals import ALL, EMBEDDINGS, ON_EMBEDDINGS, ON_PROXIES
+from loss_cases import ALL, EMBEDDINGS, ON_EMBEDDINGS, ON_PROXIES
 
 from keras_proxygml import (
     ProxyAdam,

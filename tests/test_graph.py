@@ -9,10 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml
+from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml, regularizers
 from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, similarity_graph
 from keras_proxygml.numerics import unit
-from keras_proxygml.regularizers import proxy_separation
 
 # JAX compiles every operation anew for each random shape.
 EXAMPLES = 5 if keras.backend.backend() == "jax" else 30
@@ -122,7 +121,7 @@ def test_separation_agrees_with_the_oracle(problem):
 @pytest.mark.parametrize("at_once", [50, 15])
 @pytest.mark.parametrize("mode", MODES)
 def test_separation_and_its_gradient_whole_and_in_blocks(monkeypatch, mode, at_once):
-    monkeypatch.setattr(proxy_separation, "_SCORES_AT_ONCE", at_once)
+    monkeypatch.setattr(regularizers, "_SCORES_AT_ONCE", at_once)
     proxies = np.random.default_rng(0).normal(size=(5, 2, 3))
     [value], [gradient] = value_and_gradients(
         lambda p: (ProxySeparation(0.3)(p),), [proxies.astype("float32")], mode

@@ -1,9 +1,9 @@
 """What the definitions of the losses beside ProxyGML's imply, and what examples of them cost."""
 
 import numpy as np
-from cases import EMBEDDINGS, LABELS, ON_EMBEDDINGS, ON_PROXIES, SIMILARITIES, close, each
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loss_cases import EMBEDDINGS, LABELS, ON_EMBEDDINGS, ON_PROXIES, SIMILARITIES, close, each
 
 from keras_proxygml import (
     ArcFaceLoss,

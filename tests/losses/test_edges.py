@@ -5,7 +5,9 @@ import inspect
 import keras
 import numpy as np
 import pytest
-from cases import (
+from gradients import FAST_MODES, finite
+from keras import ops
+from loss_cases import (
     ALL,
     EMBEDDINGS,
     LABELS,
@@ -14,8 +16,6 @@ from cases import (
     SIMILARITIES,
     predictions,
 )
-from gradients import FAST_MODES, finite
-from keras import ops
 
 from keras_proxygml import (
     ArcFaceLoss,

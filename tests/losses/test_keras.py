@@ -6,8 +6,17 @@ import keras
 import numpy as np
 import pytest
 import small
-from cases import ALL, EMBEDDINGS, LABELS, ON_EMBEDDINGS, PER_SAMPLE, each, predictions, uniform
 from keras import ops
+from loss_cases import (
+    ALL,
+    EMBEDDINGS,
+    LABELS,
+    ON_EMBEDDINGS,
+    PER_SAMPLE,
+    each,
+    predictions,
+    uniform,
+)
 
 from keras_proxygml import (
     ArcFaceLoss,

@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from cases import close
 from gradients import FAST_MODES, value_and_gradients
+from loss_cases import close
 
 import keras_proxygml
 from keras_proxygml import (
