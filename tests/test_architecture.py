@@ -10,10 +10,11 @@ PACKAGE = Path(__file__).parent.parent / "keras_proxygml"
 # What each part may import of the others.
 ALLOWED = {
     "arguments": set(),
+    "checks": set(),
     "selection": set(),
     "tensorflow_graph": set(),
     "graph": {"arguments", "selection", "tensorflow_graph"},
-    "metrics": set(),
+    "metrics": {"checks"},
     "datasets": {"arguments"},
     "distribution": set(),
     "regularizers": {"arguments", "graph", "tensorflow_graph"},
