@@ -337,5 +337,6 @@ GALLERY = {"gallery": PAIR[0], "gallery_labels": PAIR[1]}
     ],
 )
 def test_errors_say_what_came(arguments, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         retrieval_metrics(*arguments, **options)
+    assert re.fullmatch(r"`\w+` must .+\. Received: .+\. [A-Z`].+\.", str(error.value))
