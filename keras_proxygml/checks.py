@@ -105,6 +105,22 @@ def check_cutoffs(k):
     return cutoffs
 
 
+def as_array(values):
+    """Values as an array; a PyTorch tensor may be on any device and track gradients.
+
+    Args:
+        values: Anything that NumPy makes an array of, or a PyTorch tensor.
+
+    Returns:
+        An array.
+    """
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+        if values.is_floating_point() and values.element_size() < 4:
+            values = values.float()  # NumPy has no bfloat16
+    return np.asarray(values)
+
+
 def check_labels(name, labels):
     """Raises unless labels are integers or strings.
 
@@ -118,7 +134,7 @@ def check_labels(name, labels):
     Raises:
         ValueError: If the shape or the dtype is another, or strings and numbers are mixed.
     """
-    array = np.asarray(labels)
+    array = as_array(labels)
     if array.dtype.kind in "OTU" and not (array.dtype.kind == "U" and array is labels):
         # NumPy makes strings of [1, "1"], which would merge two classes into one.
         array = np.asarray(labels, object)
@@ -150,7 +166,7 @@ def check_vectors(name, vectors):
     Raises:
         ValueError: If there is no item, or the shape, the dtype or a value is not allowed.
     """
-    vectors = np.asarray(vectors)
+    vectors = as_array(vectors)
     if vectors.ndim != 2 or not vectors.size:
         allowed = "be [N, D], with at least one item and one number"
         refuse(name, allowed, f"shape {vectors.shape}", "Stack one vector per item.")

@@ -202,7 +202,7 @@ def knn_subgraph(similarities, labels, k):
 
 def _ranked_first(numbers, k, start, width):
     """What `greatest` marks, by ranking. `[B, M]`, bool."""
-    columns = ops.arange(numbers.shape[1])
+    columns = ops.arange(numbers.shape[1], dtype="int32")
     always = ops.logical_and(columns >= start, columns < start + width)
     usable = ops.logical_or(always, ops.logical_not(ops.isnan(numbers)))
     # The paper adds 1 to the own class's similarities, its code 1000: infinity ranks the same and

@@ -16,33 +16,27 @@ def embedder_of(model):
 
     Returns:
         A `keras.Model` from the model's inputs to embeddings `[B, D]`. Save it by `save`, export
-        it as a SavedModel by `export`.
+        it by `export`.
 
     Raises:
         ValueError: If the model has no proxy layer, several, or one shared with another model, or
-            if it is not functional.
+            if it is not built, or not functional.
     """
-    heads = [layer for layer in model.layers if isinstance(layer, ProxySimilarity)]
-    if len(heads) != 1:
-        found = ", ".join(head.name for head in heads) or "none among its own layers"
-        raise ValueError(
-            f"{model.name} has {len(heads)} proxy layers ({found}), allowed is one. Give the inner "
-            f"model that has one, or make the embedder yourself: keras.Model(model.input, "
-            f"embeddings). A model that ends in embeddings is an embedder already: "
-            f"RetrievalEvaluation(data, embedder=model)."
-        )
+    head = proxy_layer_of(model)
     if not getattr(model, "inputs", None):
+        advice = "Give RetrievalEvaluation the part of it that embeds: embedder=model.backbone."
+        if isinstance(model, keras.Sequential):
+            advice = "Start it with keras.Input(shape), or train it first: fit builds it."
         raise ValueError(
-            f"{model.name} is a {type(model).__name__} without known inputs, allowed is a built "
-            f"functional or sequential model. Call the model on data, or keep the embedder as a "
-            f"model of its own inside of yours."
+            f"`model` must be a functional or sequential model with known inputs. Received: "
+            f"{model.name}, a {type(model).__name__} without. {advice}"
         )
     # A sequential model has one input; a functional one may have a dict of them, which is kept.
     inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     # A proxy layer that several models share knows only what it was called on first: layers of
     # another model, or none that lead here from these inputs.
     try:
-        embedder = keras.Model(inputs, heads[0].input, name=f"{model.name}_embedder")
+        embedder = keras.Model(inputs, head.input, name=f"{model.name}_embedder")
         owns = [
             isinstance(x, keras.layers.InputLayer) or x in model.layers for x in embedder.layers
         ]
@@ -50,10 +44,36 @@ def embedder_of(model):
         owns = [False]
     if not all(owns):
         raise ValueError(
-            f"{heads[0].name} was called in another model before {model.name}, allowed is a proxy "
-            f"layer of one model. Make the embedder yourself: keras.Model(model.input, embeddings)."
+            f"`model` must be the first model in which its proxy layer was called. Received: "
+            f"{model.name}, whose {head.name} was called in another model before. Make the "
+            f"embedder yourself: keras.Model(model.input, embeddings)."
         )
+    embedder(inputs)  # Keras exports to ONNX only what was called, if symbolically
     return embedder
+
+
+def proxy_layer_of(model):
+    """Returns the one proxy layer of a model.
+
+    Args:
+        model: A `keras.Model`, built or not.
+
+    Returns:
+        A `ProxySimilarity`.
+
+    Raises:
+        ValueError: If it has none among its own layers, or several.
+    """
+    heads = [layer for layer in model.layers if isinstance(layer, ProxySimilarity)]
+    if len(heads) != 1:
+        found = ", ".join(head.name for head in heads) or "none among its own layers"
+        raise ValueError(
+            f"`model` must have one proxy layer. Received: {model.name}, which has {len(heads)} "
+            f"({found}). Give the inner model that has one, or make the embedder yourself: "
+            f"keras.Model(model.input, embeddings). A model that ends in embeddings is an embedder "
+            f"already: RetrievalEvaluation(data, embedder=model)."
+        )
+    return heads[0]
 
 
 def freeze_batch_norm(model):

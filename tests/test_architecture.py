@@ -23,7 +23,7 @@ ALLOWED = {
     "layers": {"arguments", "graph", "regularizers"},
     "models": {"layers"},
     "callbacks": {"arguments", "metrics", "models"},
-    "visualization": {"arguments", "graph", "metrics"},
+    "visualization": {"arguments", "datasets", "graph", "metrics"},
     "applications": set(),
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
 # tf.data and what is TensorFlow's own of XLA live here, if anywhere.

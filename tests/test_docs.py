@@ -162,13 +162,15 @@ def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
     assert "Epoch 12/12" in printed
     assert namespace["train"].class_names == ("bench", "chair", "table")  # a random half
     assert str(Path("photos/lamp/0.jpg")) in printed
-    np.testing.assert_array_equal(namespace["places"][:, 0], range(5))
     sizes = {}
     for picture in ("learning_curves", "neighbors"):
         with Image.open(f"{picture}.png") as image:
             sizes[picture] = image.size
     assert sizes["learning_curves"] == (900, 340)
     assert sizes["neighbors"][0] == 1755  # a query and 8 neighbors of 1.3 inches, at 150 dpi
+    assert namespace["test"].paths[namespace["places"][0, 0]] == str(Path("photos/lamp/0.jpg"))
+    by_pillow = namespace["prepare"]("photos/lamp/0.jpg")
+    assert np.abs(by_pillow - namespace["query"]).max() <= 1.1
     batch_norms = [x for x in namespace["backbone"].layers if "Batch" in type(x).__name__]
     assert not any(layer.trainable for layer in batch_norms)
     assert len(namespace["model"].trainable_weights) == 2 + 2 + 1  # convolution, dense, proxies

@@ -86,41 +86,19 @@ def test_scale_outside_its_range(scale):
         ProxyGMLLoss(scale=scale)
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (LABELS.astype("float32"), r"dtype float32 came, allowed are integers"),
-        (np.array(["a", "b", "c", "d"]), r"dtype .* came, allowed are integers.*numpy.unique"),
-        (np.eye(5, dtype="int32")[LABELS], r"shape \(4, 5\) came.*one-hot rows.*argmax"),
-        (np.array([0, 5, 1, 1]), r"Label 5 came \(1 of 4 .* allowed are 0 to 4"),
-        (np.array([0, -1, -100, 1]), r"Label -1 came \(2 of 4 .* allowed are 0 to 4"),
-    ],
-)
-def test_bad_labels(similarities, labels, message):
-    with pytest.raises(ValueError, match=message):
-        ProxyGMLLoss(0.5)(labels, similarities)
-    with pytest.raises(ValueError, match=message):
-        proxy_gml(labels, similarities, 5)
-
-
 @pytest.mark.parametrize("shape", [(4, 5), (4, 5, 2, 1)])
 def test_similarities_of_another_rank(shape):
     similarities = np.zeros(shape, "float32")
     for loss in (ProxyGMLLoss(0.5), lambda *given: proxy_gml(*given, k=5)):
-        with pytest.raises(ValueError, match=r"of shape \(4, 5.*allowed is \[B, C, N\]"):
+        with pytest.raises(ValueError, match=r"must be \[B, C, N\]. Received: shape \(4, 5"):
             loss(LABELS, similarities)
-
-
-def test_labels_too_large_for_any_integer_type_in_use(similarities):
-    with pytest.raises(ValueError, match=r"Label 4294967296 came"):
-        proxy_gml(np.array([0, 2**32, 1, 1]), similarities, 5)
 
 
 def test_labels_as_a_list(similarities):
     expected = ops.convert_to_numpy(proxy_gml(LABELS, similarities, 5))
     ours = ops.convert_to_numpy(proxy_gml(LABELS.tolist(), similarities.tolist(), 5))
     np.testing.assert_allclose(ours, expected, rtol=1e-6)
-    with pytest.raises(ValueError, match="Label 7 came"):
+    with pytest.raises(ValueError, match=r"Received: 7 \(1 of 4"):
         proxy_gml([7, 0, 0, 0], similarities, 5)
 
 
@@ -137,7 +115,7 @@ def test_label_out_of_range_in_fit_raises_or_gives_nan(label, num_proxies, jit_c
         assert np.isnan(model.fit(*data, verbose=0).history["loss"][0])
     else:
         ends = rf"\[{min(label, 1)} {max(label, 3)}\]"
-        message = rf"(?s)(Label {label} came.* 0 to 4|allowed are 0 to 4.*largest:\]? {ends})"
+        message = rf"(?s)from 0 to 4.* Received(: {label} |, .* largest:\]? {ends})"
         with pytest.raises(Exception, match=message):
             model.fit(*data, verbose=0)
 
@@ -151,32 +129,6 @@ def test_labels_in_few_bits_for_more_classes_than_these_count(dtype, in_tensor):
     given = keras.ops.convert_to_tensor(labels) if in_tensor else labels
     found = keras.ops.convert_to_numpy(proxy_gml(given, similarities, 30))
     np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.tensorflow
-def test_labels_of_unknown_shape_are_refused():
-    import tensorflow as tf
-
-    @tf.function
-    def losses(labels):
-        labels = tf.numpy_function(lambda x: x, [labels], tf.int32)
-        return proxy_gml(labels, tf.zeros([2, 3, 1]), 2)
-
-    with pytest.raises(ValueError, match=r"Labels of unknown shape .* labels\.set_shape"):
-        losses(tf.constant([0, 1]))
-
-
-@pytest.mark.tensorflow
-def test_fractional_labels_in_a_graph_are_no_class():
-    """Whole float64 numbers pass there, as Keras itself makes them under tf.distribute."""
-    import tensorflow as tf
-
-    loss = tf.function(ProxyGMLLoss(0.5), jit_compile=True)
-    similarities = tf.zeros((1, 5, 2))
-    assert np.isnan(loss(tf.constant([1.5], "float64"), similarities))
-    assert np.isfinite(loss(tf.constant([1.0], "float64"), similarities))
-    with pytest.raises(ValueError, match="dtype float32 came"):
-        loss(tf.constant([1.0], "float32"), similarities)
 
 
 def test_configuration_round_trip():

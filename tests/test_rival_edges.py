@@ -86,7 +86,7 @@ def test_equal_embeddings_and_a_single_one():
 
 def test_label_out_of_range():
     for kind in ON_PROXIES:
-        with pytest.raises(ValueError, match=r"Label 5 came .* allowed are 0 to 4"):
+        with pytest.raises(ValueError, match=r"from 0 to 4, .*Received: 5"):
             kind()(LABELS + 2, SIMILARITIES)
     if keras.backend.backend() == "torch":
         return
@@ -117,24 +117,22 @@ def test_labels_that_differ_beyond_32_bits(kind):
 
 def test_labels_that_are_no_classes():
     for kind in ALL:
-        for labels in (LABELS.astype("float32"), np.eye(5, dtype="int32")[LABELS]):
+        for labels in (LABELS + 0.5, np.eye(5, dtype="int32")[LABELS]):
             for function in (kind(), getattr(losses, kind().name)):
-                with pytest.raises(
-                    ValueError, match=r"Labels of (dtype float|shape \(6, 5\)).* came"
-                ):
+                with pytest.raises(ValueError, match=r"Received: (\d\.5|shape \(6, 5\))"):
                     function(labels, predictions(kind))
 
 
 def test_predictions_of_another_rank():
-    with pytest.raises(ValueError, match=r"Similarities of shape \(6, 4\) came"):
+    with pytest.raises(ValueError, match=r"`similarities` must be .* shape \(6, 4\)"):
         CosFaceLoss()(LABELS, EMBEDDINGS)
     with pytest.raises(
-        ValueError, match=r"Embeddings of shape \(6, 5, 2\) came, allowed is \[B, D"
+        ValueError, match=r"`embeddings` must be \[B, D\]. Received: shape \(6, 5, 2"
     ):
         NPairsLoss()(LABELS, SIMILARITIES)
-    with pytest.raises(ValueError, match=r"Similarities of shape \(6, 4\) came"):
+    with pytest.raises(ValueError, match=r"`similarities` must be .* shape \(6, 4\)"):
         losses.cosface(LABELS, EMBEDDINGS)
-    with pytest.raises(ValueError, match=r"Embeddings of shape \(6, 5, 2\) came"):
+    with pytest.raises(ValueError, match=r"`embeddings` must be .* shape \(6, 5, 2\)"):
         losses.npairs(LABELS, SIMILARITIES)
 
 

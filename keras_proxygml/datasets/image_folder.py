@@ -1,15 +1,20 @@
 """Images in a folder for each class."""
 
-import mimetypes
 import os
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from keras_proxygml.datasets.files import ImageFiles, group
+from keras_proxygml.datasets.suffixes import (
+    advice_for,
+    is_of_another_kind,
+    readable_suffixes,
+    warn_of_left_out,
+)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")  # what TensorFlow decodes
+# What macOS and Synology add to archives and shares.
+CLUTTER = ("__MACOSX", "@eaDir")
 
 
 def image_folder(directory, *, seed=None):
@@ -17,10 +22,12 @@ def image_folder(directory, *, seed=None):
 
     The directory is either a folder of class folders, of which half become the training half, or
     it has `train/` and `test/` with class folders of their own, as the official ProxyGML code
-    wants them. Images are files ending in .jpg, .jpeg, .png, .webp, .bmp or .gif, in any case; what
-    else lies about, and whatever begins with a dot, is left out, with a warning if it is an image
-    of another kind. Classes are in the order of their
-    folders' names, by value where the name is a whole number and before all others.
+    wants them. Images are files ending in .jpg, .jpeg, .jpe, .jfif, .png, .apng, .webp, .bmp or
+    .gif, in upper or lower case. With Pillow 11.3 or later, .avif is read too, and with
+    pillow-heif, .heic, .heif and .hif. Other files are left out, and so are the folders
+    `__MACOSX` and `@eaDir` and whatever begins with a dot. One warning counts the images of other
+    kinds. Classes are in the order of their folders'
+    names, by value where the name is a whole number and before all others.
 
     Args:
         directory: The folder.
@@ -64,14 +71,15 @@ def has_split(folder):
 
 def read_split(folder):
     """Reads `train/` and `test/`, see `image_folder`."""
-    halves = []
+    halves, left_out = [], []
     for half in ("train", "test"):
         if not _subfolders(folder / half):
             raise FileNotFoundError(
                 f"{folder / half} is missing or holds no class folders. Put the classes to {half} "
                 "with there, a folder for each. The other half must not have them too."
             )
-        halves.append(_read(folder / half))
+        halves.append(_read(folder / half, left_out))
+    warn_of_left_out(left_out)
     train, test = halves
     shared = [name for name in train.class_names if name in set(test.class_names)]
     if shared:
@@ -85,7 +93,8 @@ def read_split(folder):
 
 def _halves(folder, seed):
     """Reads a folder of classes, half of them each."""
-    files = _read(folder)
+    files = _read(folder, left_out := [])
+    warn_of_left_out(left_out)
     count = len(files.class_names)
     if count < 2:
         raise ValueError(
@@ -103,7 +112,8 @@ def _contents(folder, class_folders):
     """Tells what a folder of fewer than two classes holds, and what to do about it."""
     if class_folders:
         return "one class folder. Add folders of other classes"
-    images = sum(path.suffix.lower() in SUFFIXES for path in folder.iterdir())
+    readable = readable_suffixes()
+    images = sum(path.suffix.lower() in readable for path in folder.iterdir())
     if not images:
         return "no folder and no image. Put a folder of images for each class into it"
     return (
@@ -113,31 +123,29 @@ def _contents(folder, class_folders):
     )
 
 
-def _read(folder):
-    """Reads class folders into `ImageFiles`."""
-    paths, labels, names, others = [], [], _subfolders(folder), []
+def _read(folder, left_out):
+    """Reads class folders into `ImageFiles`; adds images of other kinds to a list."""
+    paths, labels, names, readable = [], [], _subfolders(folder), readable_suffixes()
     for label, name in enumerate(names):
         files = sorted(path for path in (folder / name).iterdir() if path.name[0] != ".")
-        images = [path for path in files if path.suffix.lower() in SUFFIXES]
-        others += [path for path in files if _is_of_another_kind(path)]
+        images = [path for path in files if path.suffix.lower() in readable]
+        others = [path for path in files if is_of_another_kind(path, readable)]
         if not images:
-            raise FileNotFoundError(_no_image(folder, name, names))
+            raise FileNotFoundError(_no_image(folder, name, names, readable, others))
         paths += images
         labels += [label] * len(images)
-    if others:
-        warnings.warn(
-            f"Left out {len(others):,} images of {folder}, such as {others[0]}, which TensorFlow "
-            f"does not read. Convert them to one of {', '.join(SUFFIXES)}.",
-            stacklevel=1,
-        )
+        left_out += others
     return ImageFiles(paths, labels, names)
 
 
-def _no_image(folder, name, names):
-    """Says what to do about a class folder without an image."""
+def _no_image(folder, name, names, readable, others):
+    """Says what to do about a class folder without an image that can be read."""
     inner = folder / name
+    found = f", but {len(others):,} such as {others[0].name}" if others else ""
     message = f"The class folder {inner} has no image, that is no file ending in "
-    message += f"{', '.join(SUFFIXES)}. "
+    message += f"{', '.join(readable)}{found}. "
+    if others:
+        return message + advice_for(others).strip()
     if not _subfolders(inner):
         return message + f"Put images directly into it, or move it out of {folder}."
     if len(names) == 1:
@@ -153,10 +161,6 @@ def _subfolders(folder):
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+        folders = (e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+        names = [name for name in folders if name not in CLUTTER]
     return sorted(names, key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))
-
-
-def _is_of_another_kind(path):
-    kind = mimetypes.guess_type(path.name)[0] or ""
-    return kind.startswith("image/") and path.suffix.lower() not in SUFFIXES

@@ -1,4 +1,4 @@
-"""From image files to batches: tf.data pipelines to train and to evaluate with.
+"""From image files to batches to train with, by tf.data.
 
 TensorFlow is imported when they are called, so that the other data sets do without it.
 """
@@ -9,8 +9,8 @@ import numpy as np
 
 from keras_proxygml.arguments import check_integer
 from keras_proxygml.datasets.groups import in_groups
-from keras_proxygml.datasets.pixels import TRIES, central_crop, decode, random_window, resize
-from keras_proxygml.datasets.reading import read_images
+from keras_proxygml.datasets.pixels import TRIES, decode, random_window, resize
+from keras_proxygml.datasets.reading import import_tensorflow, read_images
 
 
 def bgr_means(images):
@@ -33,7 +33,7 @@ def bgr_means(images):
     reverse = np.eye(3, dtype="float32")[::-1].copy()
     if hasattr(images, "_keras_history"):  # symbolic: no TensorFlow, whatever Keras runs on
         return images @ reverse - means
-    tf = _tensorflow()
+    tf = import_tensorflow()
     # As a convolution, since TensorFlow reverses and broadcasts over a short axis slowly.
     images = tf.cast(images, "float32")
     return tf.nn.bias_add(tf.nn.conv2d(images, reverse[None, None], 1, "VALID"), -means)
@@ -51,6 +51,7 @@ def training_batches(
     images_per_class=1,
     seed=0,
     first_epoch=0,
+    upright=True,
     on_error="skip",
 ):
     """Reads images in a new random order each epoch, randomly cropped and flipped.
@@ -58,16 +59,17 @@ def training_batches(
     Each image is cropped to a random area and aspect at a random place, as torchvision's
     `RandomResizedCrop` does, and resized bilinearly. For speed, that is antialiased, as it is with
     PIL, only where a side shrinks to less than half. What is drawn depends on the seed, the epoch
-    and the number of files alone: two runs give equal batches, two epochs do not.
+    and the number of files alone, and with `images_per_class` on the labels: two runs give equal
+    batches, two epochs do not.
 
     Args:
-        files: Which images, `ImageFiles`. JPEG, PNG, BMP, or the first frame of a GIF or WebP;
-            grey and CMYK ones become RGB.
+        files: Which images, `ImageFiles`. `read_pixels` says which kinds are read, and how gray,
+            CMYK, palette, transparent and animated ones become RGB.
         batch_size: Images in a batch, B. The last batch of an epoch holds what is left.
         image_size: Height and width S of the images in pixels.
         area: Smallest and largest share of an image to crop.
         aspect: Smallest and largest width of a crop over its height. An image that offers no crop
-            of such area and aspect in ten tries is cropped to the aspect only, at its centre.
+            of such area and aspect in ten tries is cropped to the aspect only, at its center.
         flip: Whether to mirror half of the images, left to right.
         preprocess: What to make of the images, a function of a TensorFlow tensor `[B, S, S, 3]`,
             float32, RGB 0 to 255: `bgr_means` for the official BN-Inception, the
@@ -75,14 +77,16 @@ def training_batches(
             with Keras's backend, which must be TensorFlow then). By default they stay as they are.
         images_per_class: How many images of a class to bring together, K. Losses on pairs and
             triplets need more than 1: a batch then holds `batch_size` / K groups. What is left of
-            a class, less than K, comes at the end of the epoch.
+            a class, less than K, comes at the end of the epoch. A skipped image cuts groups in
+            two; `readable_files` prevents that.
         seed: Seed of order, crops and mirroring. An integer of 0 or more.
         first_epoch: Number of the epoch that the first pass over the data set is; each pass is
             one more. Give `initial_epoch` of `fit` to go on as an uninterrupted run would, with a
-            model compiled anew: under JAX and `tf.distribute` its first `fit` takes a pass to
+            model compiled again: under JAX and `tf.distribute` its first `fit` takes a pass to
             learn shapes.
+        upright: Whether to turn images as their EXIF orientation says, see `read_pixels`.
         on_error: What to do when an image cannot be read: `"skip"` it, take another one again,
-            and warn once, with its path; or `"raise"`.
+            name it once in a warning, and count all of them in a last warning; or `"raise"`.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: `[B, S, S, 3]`, float32, and `[B]`, int32. One
@@ -100,9 +104,9 @@ def training_batches(
         Szegedy et al., 2015, "Going Deeper with Convolutions"; torchvision's `RandomResizedCrop`;
         the defaults are those of https://github.com/YuehuaZhu/ProxyGML, `train.py`.
     """
-    tf = _tensorflow()
+    tf = import_tensorflow()
     sizes = {"image_size": image_size, "images_per_class": images_per_class}
-    _check(files, on_error, batch_size=batch_size, **sizes)
+    check(files, on_error, batch_size=batch_size, **sizes)
     check_integer("seed", seed, minimum=0)
     check_integer("first_epoch", first_epoch, minimum=0)
     if batch_size % images_per_class:
@@ -129,69 +133,20 @@ def training_batches(
         return tf.ensure_shape(order, [None]), tf.ensure_shape(draws, [None, None])
 
     def read(contents, draws):
-        pixels = decode(contents, lambda size: random_window(size, draws[1:], area, aspect))
+        pixels, is_read = decode(
+            contents, lambda size: random_window(size, draws[1:], area, aspect), upright
+        )
         mirrored = flip & (draws[0] < 0.5)
         pixels = tf.cond(mirrored, lambda: tf.reverse(pixels, [1]), lambda: pixels)
-        return resize(pixels, [image_size, image_size], smooth_beyond=2)
+        return resize(pixels, [image_size, image_size], smooth_beyond=2), is_read
 
     epoch = tf.data.Dataset.range(1).map(shuffled)
     images = read_images(files, epoch, read, image_size, on_error).take(count)
     images = images.apply(tf.data.experimental.assert_cardinality(count))
-    return _finish(images.batch(batch_size), preprocess)
+    return finish(images.batch(batch_size), preprocess)
 
 
-def evaluation_batches(
-    files, batch_size=32, *, image_size=224, shorter_side=None, preprocess=None, on_error="skip"
-):
-    """Reads images in order, each resized and cropped at its centre.
-
-    Resizing is bilinear and antialiased, as PIL does it, to a rounding of one grey level.
-
-    Args:
-        files: Which images, `ImageFiles`, see `training_batches`.
-        batch_size: Images in a batch, B. The last one holds what is left.
-        image_size: Height and width S of the central crop in pixels.
-        shorter_side: What the shorter side of an image is resized to before, in pixels, at least
-            S. By default `S · 256 / 224`, rounded.
-        preprocess: What to make of the images, see `training_batches`.
-        on_error: What to do when an image cannot be read: `"skip"` it and its label and warn once,
-            with its path; or `"raise"`.
-
-    Returns:
-        A `tf.data.Dataset` of `(images, labels)`: `[B, S, S, 3]`, float32, and `[B]`, int32, for
-        `RetrievalEvaluation` and `predict`. Row i of what `predict` returns belongs to
-        `files.paths[i]` only where no image is skipped: for search, give `on_error="raise"`.
-
-    Raises:
-        ValueError: If there are no files, or an argument is out of range.
-        ImportError: If TensorFlow is missing.
-        tensorflow.errors.InvalidArgumentError: While reading, if an image cannot be read and
-            `on_error` is `"raise"`.
-
-    Reference:
-        256 and 224 are from https://github.com/YuehuaZhu/ProxyGML, `train.py`.
-    """
-    tf = _tensorflow()
-    _check(files, on_error, batch_size=batch_size, image_size=image_size)
-    shorter_side = round(image_size * 256 / 224) if shorter_side is None else shorter_side
-    if shorter_side < image_size:
-        raise ValueError(
-            f"shorter_side={shorter_side} is less than image_size={image_size}, so no crop fits. "
-            "Give at least as many pixels."
-        )
-
-    def read(contents, _):
-        return central_crop(decode(contents), image_size, shorter_side)
-
-    epoch = tf.data.Dataset.from_tensors((tf.range(len(files)), tf.zeros([len(files), 0])))
-    batches = read_images(files, epoch, read, image_size, on_error).batch(batch_size)
-    # Keras wants to know their number: should skipped ones leave fewer, the last are empty.
-    nothing = tf.zeros([0, image_size, image_size, 3]), tf.zeros([0], tf.int32)
-    batches = batches.concatenate(tf.data.Dataset.from_tensors(nothing).repeat())
-    return _finish(batches.take(-(-len(files) // batch_size)), preprocess)
-
-
-def _finish(batches, preprocess):
+def finish(batches, preprocess):
     """Preprocesses batches, ahead of time."""
     import tensorflow as tf
 
@@ -204,19 +159,7 @@ def _finish(batches, preprocess):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def _tensorflow():
-    """Imports TensorFlow, or says how to get it."""
-    try:
-        import tensorflow
-    except ImportError as error:
-        raise ImportError(
-            "The image pipeline is one of tf.data, and TensorFlow is not installed. Run "
-            "`pip install tensorflow`; any backend of Keras takes its batches."
-        ) from error
-    return tensorflow
-
-
-def _check(files, on_error, **sizes):
+def check(files, on_error, **sizes):
     """Refuses what no batch can be made of."""
     for name, value in sizes.items():
         check_integer(name, value, minimum=1)

@@ -11,6 +11,7 @@ from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def arcface(labels, similarities, margin=28.6, scale=64.0):
     """Cross-entropy of a softmax over cosines, the angle to the true class widened by a margin.
 

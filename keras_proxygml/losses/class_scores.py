@@ -27,7 +27,7 @@ def own_class(labels, num_classes):
     Returns:
         `[B, C]`, bool, one true a row; none for a label outside `[0, C)`.
     """
-    return ops.equal(labels[:, None], ops.arange(num_classes))
+    return ops.equal(labels[:, None], ops.arange(num_classes, dtype="int32"))
 
 
 def softmax_loss(logits, labels):

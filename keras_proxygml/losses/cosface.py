@@ -9,6 +9,7 @@ from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def cosface(labels, similarities, margin=0.35, scale=64.0):
     """Cross-entropy of a softmax over cosines, a margin taken off the true class's.
 

@@ -4,7 +4,7 @@ import numpy as np
 from keras import ops
 
 from keras_proxygml.graph import widen
-from keras_proxygml.losses.inputs import check_integers
+from keras_proxygml.losses.inputs import check_labels
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
@@ -19,8 +19,8 @@ def check_embeddings(embeddings):
     """
     if len(embeddings.shape) != 2:
         raise ValueError(
-            f"Embeddings of shape {tuple(embeddings.shape)} came, allowed is [B, D]. End the model "
-            f"in its embeddings, without a proxy layer, and flatten or pool feature maps."
+            f"`embeddings` must be [B, D]. Received: shape {tuple(embeddings.shape)}. End the "
+            f"model in its embeddings, without a proxy layer, and flatten or pool feature maps."
         )
 
 
@@ -39,9 +39,8 @@ def checked(labels, embeddings):
     """
     embeddings = widen(ops.convert_to_tensor(embeddings))
     check_embeddings(embeddings)
-    labels = labels if ops.is_tensor(labels) else np.asarray(labels)
-    check_integers(labels)
-    return ops.reshape(ops.convert_to_tensor(_numbered(labels)), (-1,)), embeddings
+    labels = ops.convert_to_tensor(_numbered(check_labels(labels)))
+    return ops.reshape(labels, (ops.shape(embeddings)[0],)), embeddings
 
 
 def _numbered(labels):
@@ -63,7 +62,7 @@ def pairs(labels):
         they are a negative pair, of different classes. Both `[B, B]`, bool.
     """
     same_class = ops.equal(labels[:, None], labels[None, :])
-    numbers = ops.arange(ops.shape(labels)[0])
+    numbers = ops.arange(ops.shape(labels)[0], dtype="int32")
     same_sample = ops.equal(numbers[:, None], numbers[None, :])
     return ops.logical_and(same_class, ops.logical_not(same_sample)), ops.logical_not(same_class)
 
@@ -86,14 +85,14 @@ class EmbeddingLoss(ProxyLoss):
     """
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        check_integers(y_true)
         # Keras casts labels to the loss's dtype, in which 16777217 is 16777216. A class is known
         # as well by the first of its samples in the batch, a small number.
-        labels = ops.reshape(ops.convert_to_tensor(_numbered(y_true)), (-1,))
+        labels = ops.convert_to_tensor(_numbered(check_labels(y_true)))
+        labels = ops.reshape(labels, (ops.shape(y_pred)[0],))
         same_class = ops.equal(labels[:, None], labels[None, :])
         batch = ops.shape(labels)[0]
         # Not argmax, which TensorFlow refuses where a replica gets no sample.
-        first = ops.min(ops.where(same_class, ops.arange(batch), batch), axis=1)
+        first = ops.min(ops.where(same_class, ops.arange(batch, dtype="int32"), batch), axis=1)
         return super().__call__(first, y_pred, sample_weight)
 
     def call(self, y_true, y_pred):

@@ -1,5 +1,6 @@
 """Checks of what every loss takes."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -18,45 +19,93 @@ def check_similarities(similarities):
     """
     if len(similarities.shape) != 3:
         raise ValueError(
-            f"Similarities of shape {tuple(similarities.shape)} came, allowed is [B, C, N]. End "
+            f"`similarities` must be [B, C, N]. Received: shape {tuple(similarities.shape)}. End "
             f"the model in a proxy layer such as keras_proxygml.ProxyGML(num_classes)."
         )
 
 
-def check_integers(labels):
-    """Raises if labels are not class indices; before Keras casts them, while one can tell.
+def check_labels(labels):
+    """Raises if labels are not class numbers; before Keras casts them, while one can tell.
 
     Args:
-        labels: Class of each sample. `[B]` or `[B, 1]`, integers.
+        labels: Class of each sample. `[B]` or `[B, 1]`: integers, or whole numbers in float32 or
+            float64, which Keras's own data generators give. A list or an array.
+
+    Returns:
+        The labels as an array or tensor.
 
     Raises:
-        ValueError: If the labels are floats, strings or one-hot rows.
+        ValueError: If the labels are names, fractions, rounded or one-hot rows. In a graph of
+            TensorFlow's, fractions raise as it runs, unless XLA compiles it.
     """
-    dtype = getattr(labels, "dtype", None)
-    if dtype is None:
+    if labels is None:
+        raise ValueError(
+            "`labels` must be class numbers. Received: None. Give fit the labels too: arrays as "
+            "its second argument, or batches of (inputs, labels)."
+        )
+    if not hasattr(labels, "dtype"):
         labels = ops.convert_to_numpy(labels)
-        dtype = labels.dtype
-    dtype = getattr(dtype, "name", str(dtype)).removeprefix("torch.")
-    # Under tf.distribute Keras first shows the loss a symbolic batch averaged over the replicas, to
-    # learn its shapes: the labels are then float64, whatever the user gave.
-    may_be_averaged = dtype == "float64" and ops.is_tensor(labels) and not hasattr(labels, "numpy")
-    if "int" not in dtype and not may_be_averaged:
+    dtype = getattr(labels.dtype, "name", str(labels.dtype)).removeprefix("torch.")
+    if dtype.startswith(("str", "bytes", "object")):
         raise ValueError(
-            f"Labels of dtype {dtype} came, allowed are integers. Cast whole numbers with "
-            f"labels.astype('int32'); turn names into numbers with numpy.unique(names, "
-            f"return_inverse=True)."
+            f"`labels` must be class numbers. Received: dtype {dtype}. Number the names: "
+            f"classes, labels = numpy.unique(names, return_inverse=True)."
         )
-    if getattr(labels.shape, "rank", 1) is None:  # as TensorFlow's functions in Python give them
+    # TensorFlow knows no rank after fit has seen both [B] and [B, 1].
+    shape = None if getattr(labels.shape, "rank", 1) is None else tuple(labels.shape)
+    if shape is not None and len(shape) != 1 and shape[1:] != (1,):
         raise ValueError(
-            "Labels of unknown shape came, allowed are [B] and [B, 1]. Call "
-            "labels.set_shape([None]) on batches in the data set's map."
+            f"`labels` must be [B] or [B, 1], one class number a sample. Received: shape {shape}. "
+            f"Turn one-hot rows into class numbers with labels.argmax(axis=-1); Keras's data sets "
+            f"give numbers with label_mode='int', its generators with class_mode='sparse'."
         )
-    shape = tuple(labels.shape)
-    if len(shape) != 1 and not (len(shape) == 2 and shape[1] == 1):
+    if "int" not in dtype and dtype not in ("float32", "float64"):
         raise ValueError(
-            f"Labels of shape {shape} came, allowed are [B] and [B, 1]: one class index a "
-            f"sample. Turn one-hot rows into indices with labels.argmax(axis=-1)."
+            f"`labels` must be integers, or whole numbers in float32 or float64. Received: dtype "
+            f"{dtype}. Make them labels.astype('int32') where they are not rounded yet."
         )
+    if "float" in dtype:
+        _check_whole(labels)
+    return labels
+
+
+def _is_class(labels):
+    # From there on, neighboring integers share a number in float32, or int32 has none.
+    end = 2**24 if keras.backend.standardize_dtype(labels.dtype) == "float32" else 2**31
+    is_whole = ops.equal(labels, ops.floor(labels))
+    return ops.logical_and(is_whole, ops.abs(labels) < end)
+
+
+def _check_whole(labels):
+    is_class = _is_class(labels)
+    all_are = ops.all(is_class)
+    message = (
+        "`labels` must be class numbers: integers, or whole numbers below 2**24 in float32. "
+        "Received: "
+    )
+    try:
+        is_right = bool(all_are)
+    except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
+        raise_unless(all_are, message, labels)
+        return
+    if not is_right:
+        wrong = np.asarray(ops.convert_to_numpy(labels))[~ops.convert_to_numpy(is_class)]
+        raise ValueError(f"{message}{wrong[0]}. Give labels.astype('int32') of the classes.")
+
+
+def as_integers(labels):
+    """Makes integers of whole floats, and 32 bits of fewer.
+
+    Args:
+        labels: Class of each sample, as `check_labels` lets them pass. `[B]` or `[B, 1]`.
+
+    Returns:
+        The same, integers; -1, which is no class, for a fraction, which only a compiled graph lets
+        pass.
+    """
+    if "int" in keras.backend.standardize_dtype(labels.dtype):
+        return widen_integers(labels)
+    return ops.cast(ops.where(_is_class(labels), labels, -1.0), "int32")
 
 
 def check_range(labels, num_classes):
@@ -73,9 +122,10 @@ def check_range(labels, num_classes):
         ValueError: If a label is below 0 or not below `num_classes`.
     """
     is_wrong = ops.logical_or(labels < 0, labels >= num_classes)
-    allowed = (
-        f"allowed are 0 to {num_classes - 1}. Renumber the labels from 0, or give the proxy layer "
-        f"as many num_classes as there are."
+    allowed = f"`labels` must be from 0 to {num_classes - 1}, one of the num_classes."
+    advice = (
+        "If they count from 1, subtract 1. Number other labels with numpy.unique(labels, "
+        "return_inverse=True), or give the proxy layer as many num_classes as there are."
     )
     try:
         none_wrong = not bool(ops.any(is_wrong))
@@ -83,14 +133,15 @@ def check_range(labels, num_classes):
         # A batch may be empty: a replica's share of the last one.
         least, most = ops.min(labels, initial=num_classes), ops.max(labels, initial=-1)
         ends = ops.stack([least, most])
-        message = f"Labels came that are no classes, {allowed} The smallest and the largest:"
+        message = f"{allowed} {advice} Received, the smallest and the largest:"
         raise_unless(ops.logical_not(ops.any(is_wrong)), message, ends)
         return
     if none_wrong:
         return
     wrong = np.asarray(ops.convert_to_numpy(labels))[ops.convert_to_numpy(is_wrong)]
     raise ValueError(
-        f"Label {wrong[0]} came ({len(wrong)} of {len(labels)} labels are out of range), {allowed}"
+        f"{allowed} Received: {wrong[0]} ({len(wrong)} of {len(labels)} labels are out of range). "
+        f"{advice}"
     )
 
 
@@ -109,8 +160,6 @@ def checked(labels, similarities):
     """
     similarities = widen(ops.convert_to_tensor(similarities))
     check_similarities(similarities)
-    labels = labels if ops.is_tensor(labels) else np.asarray(labels)
-    check_integers(labels)
-    labels = widen_integers(labels)
+    labels = as_integers(check_labels(labels))
     check_range(labels, similarities.shape[1])
-    return ops.reshape(ops.convert_to_tensor(labels), (-1,)), similarities
+    return ops.reshape(labels, (ops.shape(similarities)[0],)), similarities

@@ -11,6 +11,7 @@ from keras_proxygml.losses.embedding_loss import EmbeddingLoss, checked, pairs
 _ABSENT = -1e30
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def lifted_structure(labels, embeddings, margin=1.0):
     """Squared hinge of every positive pair against all negatives of both its samples.
 

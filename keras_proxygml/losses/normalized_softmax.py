@@ -8,6 +8,7 @@ from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def normalized_softmax(labels, similarities, temperature=0.05):
     """Cross-entropy of a softmax over cosines divided by a temperature.
 

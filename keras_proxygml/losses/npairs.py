@@ -6,6 +6,7 @@ from keras import ops
 from keras_proxygml.losses.embedding_loss import EmbeddingLoss, checked
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def npairs(labels, embeddings):
     """Cross-entropy of each sample's products with the batch against the samples of its class.
 

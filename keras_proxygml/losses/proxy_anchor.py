@@ -13,6 +13,7 @@ from keras_proxygml.losses.proxy_loss import ProxyLoss
 _ABSENT = -1e30
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def proxy_anchor(labels, similarities, margin=0.1, alpha=32.0):
     """Pulls each class's samples to its proxy and pushes the others away, hard ones the most.
 

@@ -3,13 +3,14 @@
 import keras
 from keras import ops
 
-from keras_proxygml.losses.inputs import check_integers, check_similarities
+from keras_proxygml.losses.inputs import as_integers, check_labels, check_similarities
 
 
 class ProxyLoss(keras.losses.Loss):
     """A loss of labels `[B]` or `[B, 1]` and similarities `[B, C, N]`.
 
-    A subclass defines `per_sample`. It holds no weights: those are the proxy layer's.
+    A subclass defines `per_sample`. It holds no weights: those are the proxy layer's. Labels are
+    integers, or whole numbers in float32 or float64, as Keras's own data generators give them.
 
     Args:
         reduction: As in `keras.losses.Loss`.
@@ -34,8 +35,7 @@ class ProxyLoss(keras.losses.Loss):
             )
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        check_integers(y_true)
-        return super().__call__(y_true, y_pred, sample_weight)
+        return super().__call__(check_labels(y_true), y_pred, sample_weight)
 
     def call(self, y_true, y_pred):
         check_similarities(y_pred)
@@ -44,10 +44,8 @@ class ProxyLoss(keras.losses.Loss):
                 f"{y_pred.shape[1]} classes came, allowed are {2**24}: Keras turns labels into "
                 f"float32, which rounds those beyond. Give the loss dtype='float64'."
             )
-        labels = ops.reshape(y_true, (-1,))
-        # Fractions can get here only as symbolic float64; -1 is no class, so they do not pass.
-        labels = ops.where(ops.equal(labels, ops.floor(labels)), labels, -1.0)
-        return self.per_sample(ops.cast(labels, "int32"), y_pred)
+        labels = ops.reshape(as_integers(y_true), (ops.shape(y_pred)[0],))
+        return self.per_sample(labels, y_pred)
 
     def per_sample(self, labels, similarities):
         """The loss of each sample.

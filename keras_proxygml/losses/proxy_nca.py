@@ -8,6 +8,7 @@ from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def proxy_nca(labels, similarities, scale=9.0):
     """Cross-entropy of a softmax over the squared distances to the proxies.
 

@@ -9,6 +9,7 @@ from keras_proxygml.losses.inputs import checked
 from keras_proxygml.losses.proxy_loss import ProxyLoss
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def soft_triple(labels, similarities, scale=20.0, gamma=0.1, margin=0.01):
     """Cross-entropy of a softmax over the relaxed similarity to each class, less a margin.
 

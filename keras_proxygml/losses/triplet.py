@@ -9,6 +9,7 @@ from keras_proxygml.losses.distances import check_distance, pairwise_distances
 from keras_proxygml.losses.embedding_loss import EmbeddingLoss, checked, pairs
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def triplet_semi_hard(labels, embeddings, margin=1.0, distance="L2"):
     """Triplet loss of every positive pair with its semi-hard negative.
 
@@ -44,6 +45,7 @@ def triplet_semi_hard(labels, embeddings, margin=1.0, distance="L2"):
     return ops.sum(losses, axis=-1) * (batch / ops.maximum(num_pairs, 1.0))
 
 
+@keras.saving.register_keras_serializable(package="keras_proxygml")
 def triplet_hard(labels, embeddings, margin=1.0, soft=False, distance="L2"):
     """Triplet loss of every sample with its farthest positive and its nearest negative.
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from keras_proxygml.checks import check_cutoffs, check_integer, refuse
 from keras_proxygml.metrics._exact.grid import LEVEL, UnitVectors, exact_levels
+from keras_proxygml.metrics._exact.threads import faiss_after_fork
 from keras_proxygml.metrics.inputs import check_pair, count_matches, warn_of_one_class
 from keras_proxygml.metrics.neighbors import nearest_items
 from keras_proxygml.metrics.retrieval import QueryResults, warn_of_copies
@@ -82,6 +83,7 @@ def approximate_retrieval_metrics(
     return result | lists.recall(np.sort(places), cutoffs)
 
 
+@faiss_after_fork()
 def _index(items, factory, search):
     import faiss
 
@@ -119,6 +121,7 @@ class _Lists:
         # One more for the query itself, and one more to see which matches may tie beyond the end.
         self.listed = min(depth + 2, len(items))
 
+    @faiss_after_fork()
     def ranked(self, places):
         """Levels of the items found, falling, and whether each is a match: `[P, listed]`.
 

@@ -4,7 +4,9 @@ import warnings
 
 from numpy.typing import ArrayLike
 
+from keras_proxygml.checks import check_integer
 from keras_proxygml.metrics._exact.grid import unit_vectors
+from keras_proxygml.metrics._exact.threads import faiss_after_fork
 from keras_proxygml.metrics.inputs import check_set, number_classes, warn_of_one_class
 
 _ITERATIONS = 20  # as in the official code for Stanford Online Products
@@ -20,8 +22,8 @@ def clustering_metrics(
     Args:
         embeddings: `[N, D]`, finite floats of any length.
         labels: Class of each embedding. `[N]` or `[N, 1]`, integers or strings.
-        seed: Seed of the first centroids. An integer.
-        restarts: How many clusterings to try; the one of least inertia counts.
+        seed: Seed of the first centroids. An integer of 0 or more.
+        restarts: How many clusterings to try, 1 or more; the one of least inertia counts.
 
     Returns:
         A dict of floats: `nmi`, normalized by the arithmetic mean of both entropies; `ami`, the
@@ -29,7 +31,8 @@ def clustering_metrics(
         that share a class.
 
     Raises:
-        ValueError: If shapes, dtypes or values do not allow a clustering.
+        ValueError: If shapes, dtypes or values do not allow a clustering, or `seed` or `restarts`
+            is out of range.
 
     Warns:
         UserWarning: If there is one class, or each item has a class of its own.
@@ -40,6 +43,8 @@ def clustering_metrics(
     """
     from sklearn.metrics import adjusted_mutual_info_score, normalized_mutual_info_score
 
+    check_integer("seed", seed, 0)
+    check_integer("restarts", restarts, 1)
     embeddings, labels = check_set(embeddings, labels)
     (classes,) = number_classes(labels)
     warn_of_one_class(classes, stacklevel=2)
@@ -61,6 +66,7 @@ def _warn_of_single_members(classes, stacklevel):
         )
 
 
+@faiss_after_fork()
 def _kmeans(vectors, num_clusters, seed, restarts):
     import faiss
 
@@ -69,7 +75,7 @@ def _kmeans(vectors, num_clusters, seed, restarts):
         num_clusters,
         niter=_ITERATIONS,
         nredo=restarts,
-        seed=seed,
+        seed=seed % 2**31,  # faiss takes no larger integer
         # Without these, faiss warns of small clusters and samples from large ones.
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),

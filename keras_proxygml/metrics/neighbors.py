@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import ArrayLike
-from threadpoolctl import threadpool_limits
 
 from keras_proxygml.checks import check_integer, check_same_dims, check_vectors
 from keras_proxygml.metrics._exact.grid import (
@@ -12,7 +11,7 @@ from keras_proxygml.metrics._exact.grid import (
     exact_levels,
     rounding_slack,
 )
-from keras_proxygml.metrics._exact.threads import cores, in_threads
+from keras_proxygml.metrics._exact.threads import cores, in_threads, single_blas
 from keras_proxygml.metrics.inputs import check_itself
 
 HEIGHT, WIDTH = 256, 4096  # queries and items multiplied at a time
@@ -80,7 +79,7 @@ def nearest_items(queries, places, items, own, k):
         rows = _Rows(block, items, None if own is None else own[some], k)
         found[0][some], found[1][some] = rows.nearest()
 
-    with threadpool_limits(1, user_api="blas"):
+    with single_blas():
         in_threads(search, range(0, len(places), HEIGHT), cores())
     return found
 

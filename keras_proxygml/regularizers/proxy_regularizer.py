@@ -33,9 +33,10 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
                 f"Weights of shape {tuple(proxies.shape)} came, allowed are proxies of shape "
                 f"[C, N, D]. Give {type(self).__name__} to a proxy layer as proxies_regularizer."
             )
-        if self.weight == 0:
-            return ops.zeros((), dtype=proxies.dtype)
-        return self.weight * self.penalty(proxies)
+        penalty = self.weight * self.penalty(proxies) if self.weight else ops.zeros(())
+        # Keras adds this to losses in `floatx`, and TensorFlow adds no two dtypes.
+        is_double = keras.backend.standardize_dtype(proxies.dtype) == "float64"
+        return ops.cast(penalty, "float64" if is_double else keras.config.floatx())
 
     def penalty(self, proxies):
         """The penalty before it is weighted.

@@ -93,7 +93,7 @@ def _classified(sums, proxies, per_length, classes):
     """
     scores = ops.matmul(proxies, ops.transpose(sums)) * per_length  # [R, C]
     log_sums = ops.logsumexp(scores, axis=-1, keepdims=True)
-    is_own = ops.equal(classes, ops.arange(sums.shape[0]))
+    is_own = ops.equal(classes, ops.arange(sums.shape[0], dtype="int32"))
     losses = log_sums - ops.sum(ops.where(is_own, scores, 0), axis=-1, keepdims=True)
     of_scores = ops.exp(scores - log_sums) - ops.cast(is_own, scores.dtype)
     along = ops.sum(of_scores * scores, axis=-1, keepdims=True)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 
 from keras_proxygml.arguments import check_integer
+from keras_proxygml.metrics._exact.grid import unit_vectors
 from keras_proxygml.visualization.fonts import families_for
 from keras_proxygml.visualization.names import columns_of, names_of, wrapped
 from keras_proxygml.visualization.palette import NUMBER_OF_SIGNS, area, sign
@@ -54,8 +55,13 @@ def plot_embeddings(embeddings, labels, *, classes=10, class_names=None, seed=0)
         )
     families = families_for(names)
     perplexity = min(30, (len(places) - 1) / 3)  # neighbors that count; scikit-learn's default
-    plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed)
-    points = plane.fit_transform(embeddings[places])
+    vectors = unit_vectors(embeddings[places])
+    # Vectors that differ in one direction at most have no plane to start from. There, scikit-learn
+    # crashes: its issues 28368 and 29127.
+    spreads = np.linalg.matrix_rank(vectors - vectors[0]) > 1
+    init = "pca" if spreads else "random"
+    plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed, init=init)
+    points = plane.fit_transform(vectors)
     return _scatter([points[labels[places] == label] for label in classes], names, families)
 
 

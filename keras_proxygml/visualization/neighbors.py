@@ -5,6 +5,7 @@ import os
 import numpy as np
 
 from keras_proxygml.arguments import check_integer
+from keras_proxygml.datasets import read_pixels
 from keras_proxygml.metrics import nearest
 from keras_proxygml.visualization.fonts import families_for
 from keras_proxygml.visualization.names import names_of, wrapped
@@ -115,11 +116,10 @@ def _captions(names, places, similarities, labels):
 
 def _pixels(image):
     """Pixels of an array or of an image file: `[height, width]` or `[height, width, 3]`."""
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if isinstance(image, (str, os.PathLike)):
-        with Image.open(image) as file:
-            image = ImageOps.exif_transpose(file).convert("RGB")
+        image = Image.fromarray(read_pixels(image))
         image.thumbnail((SIDE, SIDE))  # a picture of many photographs would fill the memory
     pixels = np.asarray(image)
     return pixels[..., 0] if pixels.shape[-1] == 1 else pixels

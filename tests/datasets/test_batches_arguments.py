@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from photos import read, twelve_photos  # noqa: F401, a fixture
 
-from keras_proxygml.datasets import ImageFiles, bgr_means, evaluation_batches, training_batches
+from keras_proxygml.datasets import (
+    ImageFiles,
+    bgr_means,
+    evaluation_batches,
+    read_image,
+    read_pixels,
+    readable_files,
+    training_batches,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -53,7 +61,7 @@ def test_wrong_arguments_are_refused(files, options, message):
 
 
 def test_evaluation_of_a_crop_that_does_not_fit_is_refused(files):
-    with pytest.raises(ValueError, match="shorter_side=200 is less than image_size=224"):
+    with pytest.raises(ValueError, match="shorter_side=200, image_size=224"):
         evaluation_batches(files, shorter_side=200)
 
 
@@ -62,8 +70,21 @@ def test_no_files_are_refused():
         training_batches(ImageFiles([], [], []))
 
 
-@pytest.mark.parametrize("make", [training_batches, evaluation_batches])
+@pytest.mark.parametrize(
+    "make",
+    [
+        training_batches,
+        evaluation_batches,
+        readable_files,
+        lambda files: read_image(files.paths[0]),
+    ],
+)
 def test_missing_tensorflow_is_named(files, monkeypatch, make):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ImportError, match=r"`pip install tensorflow`"):
         make(files)
+
+
+def test_pixels_are_read_without_tensorflow(files, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    assert read_pixels(files.paths[0]).shape == (45, 60, 3)

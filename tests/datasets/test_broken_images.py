@@ -1,13 +1,21 @@
 """Images that cannot be read are skipped and named once, or raise, and no others do."""
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 from photos import embedding_model, photo, read, single, twelve_photos  # noqa: F401, a fixture
 
 from keras_proxygml import RetrievalEvaluation
-from keras_proxygml.datasets import ImageFiles, bgr_means, evaluation_batches, training_batches
+from keras_proxygml.datasets import (
+    ImageFiles,
+    bgr_means,
+    evaluation_batches,
+    read_image,
+    readable_files,
+    training_batches,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -24,7 +32,7 @@ def broken_files(tmp_path):
     """Ten images, of which four cannot be read: two in a row, and the last one."""
     paths = [tmp_path / f"{number}.jpg" for number in range(10)]
     for path in paths:
-        photo(60, 45).save(path)
+        photo(60, 45, seed=int(path.stem)).save(path)
     for number, spoil in zip((2, 5, 6, 9), BROKEN.values(), strict=True):
         spoil(paths[number])
     return ImageFiles(paths, range(10), map(str, range(10)))
@@ -34,13 +42,20 @@ READABLE = [0, 1, 3, 4, 7, 8]
 
 
 def check_warnings(caught, files):
-    """Each broken image is named once, with a reason."""
-    messages = "\n".join(str(warning.message) for warning in caught)
-    assert len(caught) == 4
+    """Each broken image is named once, with a reason in our words, and all are counted at last."""
+    *named, last = [str(warning.message) for warning in caught]
     assert all(warning.category is UserWarning for warning in caught)
-    for number, path in enumerate(files.paths):
-        assert (f"Skipped {path}, which cannot be read: " in messages) == (number not in READABLE)
-    assert "No such file" in messages
+    reasons = {
+        2: "It is cut off. Copy or download it again.",
+        5: "The file is empty.",
+        6: "It is no image of a known kind. Its first bytes are b'<html>404</html>'.",
+        9: "The file cannot be opened: No such file or directory.",
+    }
+    assert sorted(named) == [
+        f"Skipped {files.paths[number]}, which cannot be read. {reason}"
+        for number, reason in reasons.items()
+    ]
+    assert last.startswith("Skipped 4 of 10 images in all")
 
 
 def test_training_skips_broken_images_and_takes_others(broken_files):
@@ -52,6 +67,63 @@ def test_training_skips_broken_images_and_takes_others(broken_files):
         assert images.shape == (10, 16, 16, 3)
         assert sorted(labels[:6]) == READABLE
         assert set(labels) == set(READABLE)
+
+
+def test_nothing_else_is_printed_of_broken_images(broken_files, capfd):
+    """Neither TensorFlow nor its decoders say more, in any epoch."""
+    files = ImageFiles(broken_files.paths[:9], range(9), map(str, range(9)))  # none is missing
+    counts = []
+    for make in (training_batches, evaluation_batches):
+        dataset = make(files, 3, image_size=16)
+        for _ in range(2):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                read(dataset)
+            counts.append(len(caught))
+    assert counts == [4, 0, 4, 0]
+    assert capfd.readouterr().err == ""
+
+
+def test_broken_images_are_not_tried_again(broken_files):
+    dataset = evaluation_batches(broken_files, image_size=16)
+    with pytest.warns(UserWarning, match="Skipped"):
+        read(dataset)
+    photo(60, 45).save(broken_files.paths[2])
+    assert list(read(dataset)[1]) == READABLE
+
+
+def test_images_that_break_later_are_named_and_counted_then(broken_files):
+    dataset = evaluation_batches(broken_files, image_size=16)
+    with pytest.warns(UserWarning, match="Skipped"):
+        read(dataset)
+    Path(broken_files.paths[0]).write_bytes(b"")
+    with pytest.warns(UserWarning, match="Skipped") as caught:
+        read(dataset)
+    assert [str(warning.message).partition(",")[0] for warning in caught] == [
+        f"Skipped {broken_files.paths[0]}",
+        "Skipped 5 of 10 images in all",
+    ]
+
+
+def test_rows_and_paths_of_readable_files_agree(broken_files):
+    with pytest.warns(UserWarning, match="Skipped") as caught:
+        files = readable_files(broken_files)
+    check_warnings(caught, broken_files)
+    np.testing.assert_array_equal(files.paths, broken_files.paths[READABLE])
+    assert [files.class_names[label] for label in files.labels] == list(map(str, READABLE))
+    np.testing.assert_array_equal(files.labels, range(6))
+    images, labels = read(evaluation_batches(files, 4, image_size=16, on_error="raise"))
+    np.testing.assert_array_equal(labels, files.labels)
+    for image, path in zip(images, files.paths, strict=True):
+        np.testing.assert_array_equal(image, read_image(path, image_size=16))
+
+
+def test_readable_files_keep_all_that_are_readable(files):
+    kept = readable_files(files)
+    np.testing.assert_array_equal(kept.paths, files.paths)
+    np.testing.assert_array_equal(kept.labels, files.labels)
+    assert kept.class_names == files.class_names
+    assert len(readable_files(ImageFiles([], [], []))) == 0
 
 
 @pytest.mark.parametrize(("batch_size", "sizes"), [(3, [3, 3, 0, 0]), (4, [4, 2, 0]), (10, [6])])
@@ -80,7 +152,7 @@ def test_keras_takes_batches_with_broken_images(broken_files):
 
     with pytest.warns(UserWarning, match="Skipped") as caught:
         use(embedding_model())
-    assert len(caught) == 8  # four of either pipeline, none of Keras
+    assert len(caught) == 10  # five of either pipeline, none of Keras
 
 
 def test_too_few_readable_images_are_an_error(broken_files):
@@ -102,7 +174,9 @@ def test_broken_image_raises_with_its_path_when_asked(broken_files, make):
 
     files = ImageFiles(broken_files.paths[2:5], range(3), "abc")
     dataset = make(files, image_size=16, on_error="raise")
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"{files.paths[0]} cannot be read: "):
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=f"{files.paths[0]}, which cannot be read. It is"
+    ):
         read(dataset)
 
 

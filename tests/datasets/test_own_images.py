@@ -1,10 +1,12 @@
 """Images of one's own: a folder of classes is halved, and listed files hold what fits."""
 
+import mimetypes
+
 import numpy as np
 import pytest
 from miniatures import _clean_keras, write_folders, write_image  # noqa: F401
 
-from keras_proxygml.datasets import ImageFiles, image_folder
+from keras_proxygml.datasets import ImageFiles, image_folder, suffixes
 
 
 def write_classes(folder, names, images=2):
@@ -49,14 +51,60 @@ def test_other_files_are_left_out(tmp_path):
 
 def test_images_of_another_kind_are_left_out_with_a_warning(tmp_path):
     write_classes(tmp_path, ["a", "b"])
-    for name in ("scan.TIF", "scan2.tiff", "notes.txt"):
-        (tmp_path / "b" / name).touch()
-    message = (
-        r"Left out 2 images of .*, such as .*b/scan\.TIF, which .* Convert them to one of \.jpg"
-    )
-    with pytest.warns(UserWarning, match=message):
+    for name in ("a/scan.TIF", "b/scan2.tiff", "b/raw.CR2", "b/raw.dng", "b/notes.txt"):
+        (tmp_path / name).touch()
+    message = r"Left out 4 images, such as .*a/scan\.TIF, .* Convert them to \.jpg or \.png"
+    with pytest.warns(UserWarning, match=message) as caught:
         _, test = image_folder(tmp_path)
     assert len(test) == 2
+    assert len(caught) == 1
+
+
+def test_both_halves_of_a_split_share_one_warning(tmp_path):
+    write_classes(tmp_path / "train", ["a"])
+    write_classes(tmp_path / "test", ["b"])
+    for name in ("train/a/scan.tif", "test/b/scan.tif"):
+        (tmp_path / name).touch()
+    with pytest.warns(UserWarning, match="Left out 2 images") as caught:
+        image_folder(tmp_path)
+    assert len(caught) == 1
+
+
+def test_suffixes_do_not_depend_on_the_machine(tmp_path, monkeypatch):
+    """Python's mimetypes know neither .jfif nor .heic without a file of the system's."""
+    monkeypatch.setattr(mimetypes, "guess_type", lambda name: (None, None))
+    write_classes(tmp_path, ["a", "b"])
+    for name in ("x.jfif", "x.JPE", "x.JFIF"):
+        write_image(tmp_path / "b" / "x.jpg", 0)
+        (tmp_path / "b" / "x.jpg").rename(tmp_path / "b" / name)
+    (tmp_path / "b" / "x.jxl").touch()
+    with pytest.warns(UserWarning, match="Left out 1 images, such as .*jxl"):
+        _, test = image_folder(tmp_path)
+    assert len(test) == 5
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_heic_and_avif_are_read_where_pillow_can(tmp_path, monkeypatch, is_installed):
+    monkeypatch.setattr(suffixes, "can_read_heic", lambda: is_installed)
+    monkeypatch.setattr(suffixes, "can_read_avif", lambda: is_installed)
+    write_classes(tmp_path, ["a", "b"])
+    for name in ("x.heic", "X.HEIF", "x.Avif"):
+        (tmp_path / "b" / name).touch()
+    if is_installed:
+        assert len(image_folder(tmp_path)[1]) == 5
+        return
+    message = r"Left out 3 images, .* Run `pip install pillow-heif 'pillow>=11\.3'`, or convert"
+    with pytest.warns(UserWarning, match=message):
+        assert len(image_folder(tmp_path)[1]) == 2
+
+
+def test_a_class_of_other_images_only_is_named(tmp_path):
+    write_classes(tmp_path, ["a"])
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "raw.dng").touch()
+    message = r"/b has no image.* but 1 such as raw\.dng.* Convert them to \.jpg or \.png"
+    with pytest.raises(FileNotFoundError, match=message):
+        image_folder(tmp_path)
 
 
 def test_class_named_train_is_no_split(tmp_path):

@@ -29,9 +29,10 @@ def unit_vectors(embeddings):
     """
     x = np.array(embeddings, "float64", order="C")
     largest = np.abs(x).max(axis=1, keepdims=True)
-    x /= np.where(largest > 0, largest, 1.0)  # squares must neither overflow nor vanish
-    length = np.sqrt((x * x).sum(axis=1, keepdims=True))
-    x *= GRID / np.where(length > 0, length, 1.0)
+    with np.errstate(under="ignore"):  # what vanishes beside the largest number is 0 on the grid
+        x /= np.where(largest > 0, largest, 1.0)  # squares must neither overflow nor vanish
+        length = np.sqrt((x * x).sum(axis=1, keepdims=True))
+        x *= GRID / np.where(length > 0, length, 1.0)
     np.rint(x, out=x)
     x /= GRID
     return x.astype("float32")

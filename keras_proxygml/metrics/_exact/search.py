@@ -1,12 +1,11 @@
 """Ranks of the own-class items of queries: exact, in threads, within a budget of memory."""
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from keras_proxygml.metrics._exact.grid import UnitVectors
 from keras_proxygml.metrics._exact.matches import Matches, set_keys
 from keras_proxygml.metrics._exact.plan import make_plan
-from keras_proxygml.metrics._exact.threads import Progress, in_threads
+from keras_proxygml.metrics._exact.threads import Progress, in_threads, single_blas
 from keras_proxygml.metrics._exact.tiles import Tiles
 from keras_proxygml.metrics._exact.whole_rows import WholeRows
 
@@ -42,7 +41,7 @@ def _in_order(rows, columns, itself, counts, plan, progress):
     found[0] = 0
     # One thread of ours per core, each with a BLAS of one thread: counting then overlaps with
     # multiplying, and no core waits.
-    with threadpool_limits(1, user_api="blas"):
+    with single_blas():
         tiles = Tiles(rows, columns, Matches(counts * (counts <= plan.most), plan.edge))
         large = np.flatnonzero(counts > plan.most)
         whole = WholeRows(rows, columns, itself, large, plan.height)

@@ -1,10 +1,15 @@
 """Work in threads, because NumPy computes outside of Python's lock, and a line of progress."""
 
 import concurrent.futures
+import contextlib
 import os
 import sys
 import threading
 import time
+
+from threadpoolctl import threadpool_limits
+
+_PROCESS, _TURN = os.getpid(), threading.RLock()
 
 
 def cores():
@@ -42,6 +47,37 @@ def in_threads(function, tasks, threads, progress=None):
                 future.result()
         finally:
             stop.set()  # an error in one thread, or an interrupt, ends the others too
+
+
+@contextlib.contextmanager
+def single_blas():
+    """Limits the BLAS to one thread per call, for one search at a time.
+
+    The limit belongs to the process, and threadpoolctl restores the value it found. If two searches
+    overlapped, the second would find the limit of the first and restore that for good. A search
+    uses all cores anyway, so the second one waits.
+    """
+    with _TURN, threadpool_limits(1, user_api="blas"):
+        yield
+
+
+@contextlib.contextmanager
+def faiss_after_fork():
+    """Lets faiss compute in one thread if this process was forked.
+
+    A forked process does not have the threads of OpenMP, so faiss would wait for them forever.
+    """
+    if os.getpid() == _PROCESS:
+        yield
+        return
+    import faiss
+
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(threads)
 
 
 class Progress:

@@ -1,5 +1,6 @@
 """Retrieval evaluation inside `fit`."""
 
+import copy
 import time
 import warnings
 
@@ -7,9 +8,17 @@ import keras
 import numpy as np
 
 from keras_proxygml.arguments import check_integer
+from keras_proxygml.callbacks.evaluation_data import batches, check_data
+from keras_proxygml.callbacks.metric_names import plain_names, rename_for_mlflow
+from keras_proxygml.callbacks.model_checks import (
+    check_embeddings,
+    check_metrics,
+    warn_of_no_loss,
+    warn_of_range,
+)
 from keras_proxygml.metrics import clustering_metrics, retrieval_metrics
 from keras_proxygml.metrics.inputs import check_cutoffs, check_itself
-from keras_proxygml.models import embedder_of
+from keras_proxygml.models import embedder_of, proxy_layer_of
 
 
 class RetrievalEvaluation(keras.callbacks.Callback):
@@ -24,11 +33,15 @@ class RetrievalEvaluation(keras.callbacks.Callback):
     came (`EarlyStopping` then warns and never stops), and Keras does not tell one callback of the
     others. They need `mode="max"`, as Keras does not know these metrics.
 
+    MLflow refuses `@` in names: its Keras callback, that of `mlflow.keras.autolog()` too, gets
+    `val_recall_at_1` and `val_map_at_r` instead. `logs` stays as it is.
+
     Args:
         data: What to evaluate on, best of classes that are not trained on: a pair of arrays
             (inputs, labels), or batches of such pairs that can be read again every epoch: a
             `tf.data.Dataset`, a `keras.utils.PyDataset`, a PyTorch `DataLoader`. Labels are
-            integers `[N]` or `[N, 1]` and need not be those of training.
+            integers, whole floats or names, `[N]` or `[N, 1]`, and need not be those of training.
+            Texts may be a list of strings.
         embedder: Model from inputs to embeddings `[B, D]`. By default `embedder_of(model)`.
         gallery: Where neighbours are searched, in the form of `data`. By default in `data`, each
             query itself left out.
@@ -42,14 +55,25 @@ class RetrievalEvaluation(keras.callbacks.Callback):
             its path need them after each epoch: leave `every` at 1 there.
         baseline: Whether to evaluate once before training too, into the attribute `baseline`.
         batch_size: Batch size for arrays.
+        plain_names: Whether `logs` has `val_recall_at_1` and `val_map_at_r` instead, for tools
+            that do not take `@`. Monitor these names then.
+        prefix: What the names in `logs` begin with. Give each of several evaluations its own, such
+            as `"val_night_"`; `TensorBoard` draws those that begin with `val_` as validation.
 
     Attributes:
         baseline: The metrics before training, a dict, or `None`.
 
+    A copy, as KerasTuner makes one for each trial, shares the data and the given embedder.
+
     Raises:
         ValueError: If `data` or `gallery` is empty, not a pair of equally long arrays, an iterator
             that can be read only once, or its batches are no (inputs, labels); further as
-            `retrieval_metrics` does.
+            `retrieval_metrics` does. In `fit`, if the embedder returns anything but embeddings, or
+            the model was compiled with an accuracy of Keras's, which does not take `[B, C, N]`.
+
+    Warns:
+        UserWarning: If images are from 0 to 1 and the embedder takes 0 to 255, or if the loss is 0
+            after the first epoch.
 
     Example:
 
@@ -72,17 +96,21 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         every=1,
         baseline=False,
         batch_size=128,
+        plain_names=False,
+        prefix="val_",
     ):
         super().__init__()
         check_integer("every", every, minimum=1)
         if embedder is not None and not hasattr(embedder, "predict_on_batch"):
             raise ValueError(
-                f"embedder is a {type(embedder).__name__}, allowed is a keras.Model. Give data as "
-                f"a pair (inputs, labels) in one argument."
+                f"`embedder` must be a keras.Model. Received: a {type(embedder).__name__}. Give "
+                f"data as a pair (inputs, labels) in one argument."
             )
+        for output in getattr(embedder, "outputs", None) or []:
+            check_embeddings(output if len(embedder.outputs) == 1 else embedder.outputs)
         check_cutoffs(k)
-        self._data = _check_data("data", data)
-        self._gallery = None if gallery is None else _check_data("gallery", gallery)
+        self._data = check_data("data", data)
+        self._gallery = None if gallery is None else check_data("gallery", gallery)
         if gallery is None:
             check_itself(itself, None, None)
         elif isinstance(self._data, tuple) and isinstance(self._gallery, tuple):
@@ -95,17 +123,46 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         self._every = every
         self._wants_baseline = baseline
         self._batch_size = batch_size
+        self._plain_names = plain_names
+        self._prefix = prefix
+        self._has_seen_range = False
         self.baseline = None
 
+    def __deepcopy__(self, memo):
+        # A dataset can't be copied, and a copied embedder would not learn with its model.
+        return copy.copy(self)
+
     def on_train_begin(self, logs=None):
-        # Anew for each fit, as one callback may serve several models.
-        self._embedder = self._given_embedder or embedder_of(self.model)
+        rename_for_mlflow()
+        # Again for each fit, because one callback may serve several models.
+        self._embedder = self._given_embedder
+        self._is_first_epoch = True
+        if self._given_embedder is None:
+            proxy_layer_of(self.model)
+            check_metrics(self.model)
         if self._wants_baseline:
             self.baseline = self.evaluate()
+        elif not _builds_later(self.model):
+            self._find_embedder()
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._is_first_epoch:
+            warn_of_no_loss(logs)
+        self._is_first_epoch = False
         if (epoch + 1) % self._every == 0:
-            logs.update({f"val_{name}": value for name, value in self.evaluate().items()})
+            metrics = {f"{self._prefix}{name}": value for name, value in self.evaluate().items()}
+            metrics = plain_names(metrics) if self._plain_names else metrics
+            self._warn_of_names_taken(sorted(metrics.keys() & logs.keys()))
+            logs.update(metrics)
+
+    def _warn_of_names_taken(self, names):
+        if names:
+            warnings.warn(
+                f"`prefix` must make names that no other metric has. Received: prefix="
+                f"{self._prefix!r}, which overwrites {', '.join(names)}. Give each evaluation its "
+                f"own, such as 'val_night_'.",
+                stacklevel=3,
+            )
 
     def evaluate(self):
         """Embeds the data as the model stands and returns the metrics.
@@ -116,13 +173,12 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         Raises:
             ValueError: If there is no embedder yet; further as `retrieval_metrics` does.
         """
-        if self._embedder is None:
-            raise ValueError("evaluate() came before fit(). Call fit first, or give an embedder.")
+        self._find_embedder()
         start = time.perf_counter()
-        embeddings, labels = self._embed(self._data)
+        embeddings, labels = self._embed("data", self._data)
         gallery = {}
         if self._gallery is not None:
-            vectors, classes = self._embed(self._gallery)
+            vectors, classes = self._embed("gallery", self._gallery)
             gallery = {"gallery": vectors, "gallery_labels": classes, "itself": self._itself}
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -142,83 +198,48 @@ class RetrievalEvaluation(keras.callbacks.Callback):
                 self._warned.add(str(message))
                 warnings.warn(message, stacklevel=3)
 
-    def _embed(self, data):
+    def _find_embedder(self):
+        if self._embedder is not None:
+            return
+        if self.model is None:
+            raise ValueError(
+                "`evaluate` needs an embedder. Received: a call before fit. Call fit first, or "
+                "give RetrievalEvaluation an embedder."
+            )
+        if _builds_later(self.model):
+            inputs, _ = (
+                self._data if isinstance(self._data, tuple) else next(batches("data", self._data))
+            )
+            self.model.build((None, *inputs.shape[1:]))
+        self._embedder = embedder_of(self.model)
+
+    def _embed(self, name, data):
         if isinstance(data, tuple):
             inputs, labels = data
+            self._look_at_range(keras.tree.map_structure(lambda x: x[: self._batch_size], inputs))
             embeddings = self._embedder.predict(inputs, self._batch_size, verbose=0)
+            check_embeddings(embeddings)
             return np.asarray(embeddings, "float32"), labels
         embeddings, labels = [], []
-        for inputs, classes in _batches(data):
-            classes = _one_axis(_as_numpy(classes))
-            vectors = self._embedder.predict_on_batch(keras.tree.map_structure(_native, inputs))
+        for inputs, classes in batches(name, data):
+            self._look_at_range(inputs)
+            vectors = self._embedder.predict_on_batch(inputs)
+            check_embeddings(vectors)
             # Under tf.distribute every replica embeds the whole batch, one after another.
             embeddings.append(np.asarray(vectors[: len(classes)], "float32"))
             labels.append(classes)
         if not labels:
             raise ValueError(
-                "The evaluation set gave no batch. Give at least two samples of one class, and "
-                "check the dataset's filter, take and drop_remainder."
+                f"`{name}` must have batches. Received: none. Give at least two samples of one "
+                f"class, and check the dataset's filter, take and drop_remainder."
             )
         return np.concatenate(embeddings), np.concatenate(labels)
 
-
-def _native(inputs):
-    # A PyTorch DataLoader gives tensors that other backends do not take.
-    return inputs if keras.ops.is_tensor(inputs) else np.asarray(inputs)
-
-
-def _as_numpy(labels):
-    is_native = keras.ops.is_tensor(labels)
-    return keras.ops.convert_to_numpy(labels) if is_native else np.asarray(labels)
+    def _look_at_range(self, inputs):
+        if not self._has_seen_range:
+            self._has_seen_range = True
+            warn_of_range(self._embedder, inputs)
 
 
-def _one_axis(labels):
-    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-
-
-def _check_data(name, data):
-    if isinstance(data, (tuple, list)):
-        if len(data) != 2:
-            raise ValueError(
-                f"{name} is a {type(data).__name__} of {len(data)}, allowed is a pair of arrays "
-                f"(inputs, labels). Give both, or a dataset of such batches."
-            )
-        inputs, labels = data[0], _one_axis(_as_numpy(data[1]))
-        lengths = {len(array) for array in keras.tree.flatten(inputs)}
-        if lengths != {len(labels)} or not len(labels):
-            found = ", ".join(map(str, sorted(lengths))) or "no"
-            raise ValueError(
-                f"{name} has {found} inputs and {len(labels)} labels, allowed is one label an "
-                f"input and at least two inputs. Give arrays of equal length."
-            )
-        if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                f"{name} has labels of shape {labels.shape} and dtype {labels.dtype}, allowed are "
-                f"integers [N] or [N, 1]. Give one class number an input, not one-hot rows."
-            )
-        return inputs, labels
-    is_endless = hasattr(data, "cardinality") and int(data.cardinality()) == -1
-    is_endless |= isinstance(data, keras.utils.PyDataset) and data.num_batches is None
-    if hasattr(data, "__next__") or is_endless:
-        reason = "never ends" if is_endless else "can be read only once"
-        raise ValueError(
-            f"{name} is a {type(data).__name__} that {reason}. Give arrays, or a dataset that "
-            f"starts anew every epoch (tf.data.Dataset without repeat, keras.utils.PyDataset)."
-        )
-    if not hasattr(data, "__iter__") and not isinstance(data, keras.utils.PyDataset):
-        raise ValueError(
-            f"{name} is a {type(data).__name__}, allowed are a pair of arrays (inputs, labels) or "
-            f"batches of such pairs: a tf.data.Dataset, a keras.utils.PyDataset."
-        )
-    return data
-
-
-def _batches(data):
-    is_indexed = isinstance(data, keras.utils.PyDataset)
-    for batch in (data[i] for i in range(data.num_batches)) if is_indexed else data:
-        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-            raise ValueError(
-                f"A batch of type {type(batch).__name__} came, allowed are pairs (inputs, "
-                f"labels). Map the dataset to such pairs."
-            )
-        yield batch[0], batch[1]
+def _builds_later(model):
+    return isinstance(model, keras.Sequential) and not model.built

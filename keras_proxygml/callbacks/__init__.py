@@ -1,0 +1,3 @@
+"""What happens during `fit`."""
+
+from keras_proxygml.callbacks.retrieval_evaluation import RetrievalEvaluation as RetrievalEvaluation

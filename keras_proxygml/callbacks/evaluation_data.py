@@ -1,0 +1,146 @@
+"""The forms of data that an evaluation takes: arrays, or batches that can be read again."""
+
+import numbers
+
+import keras
+import numpy as np
+
+
+def check_data(name, data):
+    """Checks an evaluation set as far as it can be told before it is read.
+
+    Args:
+        name: Name of the argument.
+        data: A pair of arrays (inputs, labels), or batches of such pairs.
+
+    Returns:
+        A tuple of inputs and labels `[N]`, or the batches as they are.
+
+    Raises:
+        ValueError: If `data` is empty, not a pair of equally long arrays, or batches that can't be
+            read again.
+    """
+    if isinstance(data, (tuple, list)):
+        return _check_arrays(name, data)
+    if isinstance(data, keras.utils.PyDataset):
+        is_endless = data.num_batches is None
+    elif hasattr(data, "__iter__"):
+        is_endless = hasattr(data, "cardinality") and int(data.cardinality()) == -1
+    else:
+        raise ValueError(
+            f"`{name}` must be a pair of arrays (inputs, labels), or batches of such pairs: a "
+            f"tf.data.Dataset, a keras.utils.PyDataset. Received: a {type(data).__name__}."
+        )
+    # A PyDataset is read by index: that of an ImageDataGenerator is an iterator, too.
+    is_iterator = hasattr(data, "__next__") and not isinstance(data, keras.utils.PyDataset)
+    if is_endless or is_iterator:
+        reason = "never ends" if is_endless else "can be read only once"
+        raise ValueError(
+            f"`{name}` must start from the first batch each time it is read. Received: a "
+            f"{type(data).__name__} that {reason}. Give arrays, a tf.data.Dataset without repeat, "
+            f"or a keras.utils.PyDataset."
+        )
+    return data
+
+
+def _check_arrays(name, data):
+    if len(data) != 2:
+        raise ValueError(
+            f"`{name}` must be a pair of arrays (inputs, labels). Received: a "
+            f"{type(data).__name__} of {len(data)}. Give both, or a dataset of such batches."
+        )
+    inputs, labels = as_arrays(data[0]), class_labels(name, data[1])
+    lengths = {len(array) for array in keras.tree.flatten(inputs)}
+    if lengths != {len(labels)} or not len(labels):
+        found = ", ".join(map(str, sorted(lengths))) or "no"
+        raise ValueError(
+            f"`{name}` must have one label an input, and at least two inputs. Received: {found} "
+            f"inputs and {len(labels)} labels. Give arrays of equal length."
+        )
+    return inputs, labels
+
+
+def as_arrays(inputs):
+    """Makes arrays of lists of texts or numbers, and objects of NumPy's strings.
+
+    Keras takes a list as one input each, and of NumPy's string dtypes only object.
+
+    Args:
+        inputs: What a model takes: an array, a list of texts, or a list or dict of these.
+
+    Returns:
+        The same structure of arrays.
+    """
+    if isinstance(inputs, dict):
+        return {key: as_arrays(value) for key, value in inputs.items()}
+    if isinstance(inputs, (list, tuple)):
+        if not all(isinstance(item, (str, bytes, numbers.Number)) for item in inputs):
+            return type(inputs)(map(as_arrays, inputs))
+        inputs = np.asarray(inputs)
+    is_text = isinstance(inputs, np.ndarray) and inputs.dtype.kind in "US"
+    return inputs.astype(object) if is_text else inputs
+
+
+def class_labels(name, labels):
+    """Checks labels and makes integers of whole floats, as an ImageDataGenerator gives them.
+
+    Args:
+        name: Name of the evaluation set.
+        labels: Class of each input. `[N]` or `[N, 1]`: integers, whole numbers in float32 or
+            float64, or names.
+
+    Returns:
+        `[N]`, integers or strings.
+
+    Raises:
+        ValueError: If they are fractions or one-hot rows.
+    """
+    is_native = keras.ops.is_tensor(labels)
+    labels = keras.ops.convert_to_numpy(labels) if is_native else np.asarray(labels)
+    received = f"shape {labels.shape}, dtype {labels.dtype}"
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    if labels.dtype.kind in "OS":  # TensorFlow's strings are objects, bytes
+        labels = np.array([x.decode() if isinstance(x, bytes) else x for x in labels.tolist()])
+    if labels.dtype in (np.float32, np.float64):
+        # From 2**24 on, neighboring integers share a number in float32.
+        end = 2**24 if labels.dtype == np.float32 else 2**53
+        if ((labels == np.floor(labels)) & (abs(labels) < end)).all():
+            labels = labels.astype("int64")
+    if labels.ndim != 1 or labels.dtype.kind not in "iuU":
+        raise ValueError(
+            f"`{name}` must have labels [N] or [N, 1], whole numbers or names. Received: {received}"
+            f". Turn one-hot rows into class numbers with labels.argmax(axis=-1); Keras's data "
+            f"sets give numbers with label_mode='int', its generators with class_mode='sparse'."
+        )
+    return labels
+
+
+def batches(name, data):
+    """Reads an evaluation set once.
+
+    Args:
+        name: Name of the argument.
+        data: Batches, as `check_data` lets them pass.
+
+    Yields:
+        Pairs of inputs, as `predict_on_batch` takes them, and labels `[B]`.
+
+    Raises:
+        ValueError: If a batch is no pair, or its labels are no classes.
+    """
+    is_indexed = isinstance(data, keras.utils.PyDataset)
+    for batch in (data[i] for i in range(data.num_batches)) if is_indexed else data:
+        if not isinstance(batch, (tuple, list)) or len(batch) < 2:
+            raise ValueError(
+                f"`{name}` must have batches that are pairs (inputs, labels). Received: a batch of "
+                f"type {type(batch).__name__}. Map the dataset to such pairs, or load it with "
+                f"labels."
+            )
+        inputs = keras.tree.map_structure(_native, as_arrays(batch[0]))
+        yield inputs, class_labels(name, batch[1])
+
+
+def _native(inputs):
+    # A PyTorch DataLoader gives tensors that other backends do not take.
+    return inputs if keras.ops.is_tensor(inputs) else np.asarray(inputs)
