@@ -6,11 +6,11 @@ match is j plus the number of items of other classes that are *ahead* of it, whi
 as similar. So the search counts. It keeps no list of neighbors.
 
 **Why products on a grid are exact.** `grid` scales each vector to unit length and rounds its
-components to multiples of 2**-24. A product of two components is a multiple of 2**-48. No sum of
-such products exceeds the length of the vectors, about 1, so each fits the 53 bits of a float64. A
-float64 matrix product therefore never rounds, in whatever order a BLAS adds. A similarity times
-2**48 is an integer, its *level*. Equal vectors tie, and no order of rows, block size or thread
-count changes a digit.
+components to multiples of 2**-24. A product of two components is a multiple of 2**-48. The vectors
+have unit length, so no sum of such products is much larger than 1, and each fits the 53 bits of a
+float64. A float64 matrix product therefore never rounds, and a BLAS may add in any order. A
+similarity times 2**48 is an integer, its *level*. Equal vectors tie, and no order of rows, block
+size or thread count changes a digit.
 
 **What the slack decides.** float32 products take half the time, and lie within the *slack* of the
 exact ones. If a float32 similarity differs from a match's by more than the slack, it is clear

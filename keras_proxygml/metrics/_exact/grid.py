@@ -41,7 +41,7 @@ def unit_vectors(embeddings):
 def rounding_slack(dims):
     """How far a float32 product of two unit vectors can be from the exact one.
 
-    In whatever order a BLAS adds, |fl(x·y) - x·y| <= γ Σ|x_i y_i| <= γ |x| |y| with u = 2**-24 and
+    A BLAS may add in any order: |fl(x·y) - x·y| <= γ Σ|x_i y_i| <= γ |x| |y| with u = 2**-24 and
     γ = D u / (1 - D u) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
     Rounding to the grid makes |x| at most 1 + √D 2**-25.
     """
