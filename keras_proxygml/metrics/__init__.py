@@ -7,6 +7,6 @@ from keras_proxygml.metrics.clustering import clustering_metrics as clustering_m
 from keras_proxygml.metrics.confidence import compare_results as compare_results
 from keras_proxygml.metrics.confidence import confidence_intervals as confidence_intervals
 from keras_proxygml.metrics.neighbors import nearest as nearest
-from keras_proxygml.metrics.results import QueryResults as QueryResults
+from keras_proxygml.metrics.retrieval import QueryResults as QueryResults
 from keras_proxygml.metrics.retrieval import query_results as query_results
 from keras_proxygml.metrics.retrieval import retrieval_metrics as retrieval_metrics

@@ -1,50 +1,51 @@
 """Retrieval metrics by approximate search, with the measured recall of the approximation."""
 
-import faiss
-import numpy as np
+from collections.abc import Sequence
 
-from keras_proxygml.checks import check_integer
-from keras_proxygml.metrics.inputs import check_cutoffs, check_pair, count_matches
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_proxygml.checks import check_cutoffs, check_integer, refuse
+from keras_proxygml.metrics._exact.grid import LEVEL, UnitVectors, exact_levels
+from keras_proxygml.metrics._exact.threads import faiss_after_fork
+from keras_proxygml.metrics.inputs import check_pair, count_matches, warn_of_one_class
 from keras_proxygml.metrics.neighbors import nearest_items
-from keras_proxygml.metrics.results import QueryResults
-from keras_proxygml.metrics.threads import faiss_after_fork
-from keras_proxygml.metrics.too_good import warn_of_copies, warn_of_one_class
-from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels
+from keras_proxygml.metrics.retrieval import QueryResults, warn_of_copies
 
 BLOCK = 1024  # queries searched at a time
-DEEPEST = 1024  # the longest list made for the sake of MAP@R and R-precision
+DEEPEST = 1024  # the longest list that MAP@R and R-precision may ask for
 NOTHING = np.int64(-(2**60))  # below every level
 
 
-@faiss_after_fork()
 def approximate_retrieval_metrics(
-    embeddings,
-    labels,
+    embeddings: ArrayLike,
+    labels: ArrayLike,
     *,
-    index,
-    k=(1, 2, 4, 8),
-    gallery=None,
-    gallery_labels=None,
-    itself=None,
-    search="",
-    checked=1000,
-    seed=0,
-):
+    index: str,
+    k: int | Sequence[int] = (1, 2, 4, 8),
+    gallery: ArrayLike | None = None,
+    gallery_labels: ArrayLike | None = None,
+    itself: ArrayLike | None = None,
+    search: str = "",
+    checked: int = 1000,
+    seed: int = 0,
+) -> dict[str, float]:
     """Retrieval metrics of a gallery too large for exact search, and how far to trust them.
 
-    A faiss index finds the nearest items; those are ranked by exact similarity, ties against. A
-    match that is as similar as the last item listed counts as not found, because items that are not
-    listed may tie with it. An item the index misses is a match lost or a rival less, so that a
-    metric may come out too low or too high: `index_recall@K` says how much is missed. Queries,
-    gallery and index are kept in memory.
+    A faiss index lists the nearest items of each query; their exact similarities rank them, and
+    ties count against. A match that is as similar as the last item listed counts as not found,
+    because items that are not listed may tie with it. The index may miss a match, which makes a
+    metric too low, or an item of another class, which makes it too high: `index_recall@K` says how
+    much it misses. Queries, gallery and index are kept in memory.
 
     Args:
         embeddings, labels: As in `retrieval_metrics`.
-        index: What faiss's `index_factory` makes of it, as `"IVF4096,Flat"` or `"HNSW32"`.
+        index: The index as faiss's `index_factory` names it, such as `"IVF4096,Flat"` or
+            `"HNSW32"`.
         k, gallery, gallery_labels, itself: As in `retrieval_metrics`.
-        search: Settings of the search, as `"nprobe=32"` or `"efSearch=64"`.
+        search: Settings of the search, such as `"nprobe=32"` or `"efSearch=64"`.
         checked: How many queries to search exactly as well.
-        seed: Chooses them.
+        seed: Seed that chooses them.
 
     Returns:
         A dict of floats: `recall@K` for each K; `map@r` and `r_precision`, unless some query has
@@ -58,43 +59,47 @@ def approximate_retrieval_metrics(
         UserWarning: As `retrieval_metrics`.
     """
     cutoffs = check_cutoffs(k)
-    check_integer("checked", checked, minimum=1)
+    check_integer("checked", checked, 1, hint="Its exact search shows what the index misses.")
     may_find_itself = gallery is not None and itself is None
     queries, items, itself, labels = check_pair(embeddings, labels, gallery, gallery_labels, itself)
-    matches = count_matches(queries[1], items[1], itself)
+    matches = count_matches(queries.classes, items.classes, itself)
     rows = columns = UnitVectors(*queries, keep=True)
     if gallery is not None:
         columns = UnitVectors(*items, keep=True)
     itself = None if itself is None else columns.places(itself[rows.order])
-    depth = max(cutoffs)
-    ranked = matches.max() <= DEEPEST
-    if ranked:
-        depth = max(depth, int(matches.max()))
+    has_all_ranks = matches.max() <= DEEPEST
+    depth = max(*cutoffs, int(matches.max()) if has_all_ranks else 0)
     depth = min(depth, len(columns) - 1)
     lists = _Lists(rows, columns, itself, _index(columns, index, search), depth)
     first_rank, r_precision, average_precision, similarity = lists.results(matches)
-    warn_of_one_class(items[1], stacklevel=2)
+    warn_of_one_class(items.classes, stacklevel=2)
     warn_of_copies(first_rank, similarity, may_find_itself, stacklevel=2)
     first_rank = first_rank.astype("int64")
     found = QueryResults(labels, matches, first_rank, r_precision, average_precision)
     result = found.metrics(cutoffs)
-    for name in ("mrr", *(() if ranked else ("map@r", "r_precision"))):
+    for name in ("mrr", *(() if has_all_ranks else ("map@r", "r_precision"))):
         del result[name]  # they need ranks beyond the lists
     places = np.random.default_rng(seed).permutation(len(rows))[:checked]
     return result | lists.recall(np.sort(places), cutoffs)
 
 
+@faiss_after_fork()
 def _index(items, factory, search):
+    import faiss
+
     try:
         index = faiss.index_factory(items.dims, factory, faiss.METRIC_INNER_PRODUCT)
         index.train(items[:])
         if search:
             faiss.ParameterSpace().set_index_parameters(index, search)
     except RuntimeError as error:
-        raise ValueError(
-            f"faiss refuses index={factory!r} with search={search!r} for {len(items)} items of "
-            f"{items.dims} numbers: {error}. See faiss's wiki, 'The index factory'."
-        ) from error
+        size = f"{len(items)} items of {items.dims} numbers"
+        refuse(
+            "index",
+            f"be an index that faiss can make of {size}, with settings it has",
+            f"index={factory!r}, search={search!r}",
+            f"faiss says: {error} See faiss's wiki, 'The index factory'.",
+        )
     for first in range(0, len(items), BLOCK):
         index.add(items[first : first + BLOCK])
     return index
@@ -106,21 +111,22 @@ class _Lists:
     Args:
         queries, items: `UnitVectors`.
         itself: Place of each query among the items, -1 for none. `[Q]`, or None if all are.
-        index: Of the items.
+        index: The faiss index of the items.
         depth: How many items besides the query itself to list at least.
     """
 
     def __init__(self, queries, items, itself, index, depth):
         self.queries, self.items, self.itself = queries, items, itself
         self.index = index
-        # The query itself is one more, and the last of a list tells which items may tie beyond.
+        # One more for the query itself, and one more to see which matches may tie beyond the end.
         self.listed = min(depth + 2, len(items))
 
+    @faiss_after_fork()
     def ranked(self, places):
         """Levels of the items found, falling, and whether each is a match: `[P, listed]`.
 
-        Of equal ones, matches come last. Where fewer are found, levels end in NOTHING. A match that
-        ties with the last item of a full list is no match: others may tie beyond.
+        Among equal levels, matches are last. A short list ends in levels of NOTHING. A match that
+        ties with the last item of a full list is no match: items that are not listed may tie too.
         """
         vectors = self.queries[places]
         found = self.index.search(vectors, self.listed)[1]
@@ -143,7 +149,7 @@ class _Lists:
         for first in range(0, len(counts), BLOCK):
             places = np.arange(first, min(first + BLOCK, len(counts)))
             levels, matches = self.ranked(places)
-            found[:3, places] = _summary(matches, counts[places])
+            found[:3, places] = _per_query(matches, counts[places])
             found[3, places] = levels[:, 0] / LEVEL  # of the first match where its rank is 1
         found[1:, counts == 0] = np.nan
         result = np.empty_like(found)
@@ -166,8 +172,8 @@ class _Lists:
         return {f"index_recall@{k}": float(hits[k] / len(places)) for k in cutoffs}
 
 
-def _summary(matches, counts):
-    """`[3, P]` as `matches.summary` has it, from whether each item of a ranked list matches."""
+def _per_query(matches, counts):
+    """`[3, P]` as `per_query` of the exact search, from which items of a ranked list match."""
     rank = np.arange(1, matches.shape[1] + 1)
     first = np.where(matches.any(axis=1), matches.argmax(axis=1) + 1, 0)
     within = matches & (rank <= counts[:, None])

@@ -1,22 +1,25 @@
 """How sure a retrieval metric is: intervals, and whether one embedding beats another.
 
-Queries of one class stand or fall together, so whole classes are drawn, not queries. What is
-estimated is the mean over the classes of the world of which those of the data are a sample.
+The queries of one class succeed or fail together, so the bootstrap draws whole classes, not
+queries. The classes in the data count as a sample of all classes; the interval is for the mean
+over all classes.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
-from keras_proxygml.checks import check_integer
+from keras_proxygml.checks import check_integer, check_number, refuse
+from keras_proxygml.metrics.retrieval import QueryResults
 
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A metric, and where its true value lies.
+    """A metric, and the interval that should hold its true value.
 
     Attributes:
-        value: On the data.
+        value: The metric on the data.
         low: Lower end of the interval.
         high: Upper end.
     """
@@ -31,10 +34,10 @@ class Comparison:
     """By how much a second embedding is better in a metric.
 
     Attributes:
-        difference: On the data.
+        difference: The difference on the data.
         low: Lower end of the interval for the true difference.
         high: Upper end.
-        p_value: How often chance alone would make a difference as large, in either direction.
+        p_value: How often chance alone would make a difference this large, in either direction.
     """
 
     difference: float
@@ -43,7 +46,14 @@ class Comparison:
     p_value: float
 
 
-def confidence_intervals(results, *, k=(1, 2, 4, 8), confidence=0.95, resamples=2000, seed=0):
+def confidence_intervals(
+    results: QueryResults,
+    *,
+    k: int | Sequence[int] = (1, 2, 4, 8),
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Interval]:
     """Bootstrap intervals of every metric over classes, by percentiles.
 
     Args:
@@ -51,7 +61,7 @@ def confidence_intervals(results, *, k=(1, 2, 4, 8), confidence=0.95, resamples=
         k: The K of Recall@K.
         confidence: How often such an interval should hold the true value. In (0, 1).
         resamples: How many times to draw as many classes as there are, with replacement.
-        seed: Of the draws.
+        seed: Seed of the draws.
 
     Returns:
         A dict: name of the metric → `Interval`.
@@ -63,7 +73,7 @@ def confidence_intervals(results, *, k=(1, 2, 4, 8), confidence=0.95, resamples=
         Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
     """
     names, sums, counts = _class_sums(results, k)
-    _check(len(sums), confidence, resamples)
+    _check("results", len(sums), confidence, resamples)
     draws = _bootstrap(sums, counts, resamples, seed)
     low, high = _percentiles(draws, confidence)
     value = sums.sum(axis=0) / counts.sum(axis=0)
@@ -71,20 +81,28 @@ def confidence_intervals(results, *, k=(1, 2, 4, 8), confidence=0.95, resamples=
     return {name: Interval(*interval) for name, interval in zip(names, ends, strict=True)}
 
 
-def compare_results(first, second, *, k=(1, 2, 4, 8), confidence=0.95, resamples=2000, seed=0):
+def compare_results(
+    first: QueryResults,
+    second: QueryResults,
+    *,
+    k: int | Sequence[int] = (1, 2, 4, 8),
+    confidence: float = 0.95,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> dict[str, Comparison]:
     """How much better a second embedding of the same data is, for every metric.
 
-    Both are compared on the same queries, so what makes a class hard for both cancels out. The
-    interval is that of a bootstrap over classes. The p-value is that of a randomisation test: if
-    the embeddings were equally good, they could be exchanged in any class.
+    Both are compared on the same queries, so the difficulty of a class cancels out. The interval
+    comes from a bootstrap over classes. The p-value comes from a randomization test: if the
+    embeddings were equally good, they could be exchanged in any class.
 
     Args:
         first: `QueryResults` of one embedding.
-        second: Those of another, of the same queries and gallery in the same order.
+        second: `QueryResults` of another one, of the same queries and gallery in the same order.
         k, confidence, resamples, seed: As in `confidence_intervals`.
 
     Returns:
-        A dict: name of the metric → `Comparison` of the second less the first.
+        A dict: name of the metric → `Comparison`, of the second minus the first.
 
     Raises:
         ValueError: If the queries differ, an argument is out of range, or there are fewer than two
@@ -94,13 +112,16 @@ def compare_results(first, second, *, k=(1, 2, 4, 8), confidence=0.95, resamples
         np.array_equal(first.labels, second.labels)
         and np.array_equal(first.matches, second.matches)
     ):
-        raise ValueError(
-            f"The results are of {len(first.labels)} and {len(second.labels)} queries whose labels "
-            "or numbers of matches differ. Compare embeddings of the same data in the same order."
+        refuse(
+            "second",
+            "have the same queries and gallery as `first`",
+            f"{len(second.labels)} queries, and {len(first.labels)} in `first`, whose labels or "
+            "numbers of matches differ",
+            "Compare embeddings of the same data in the same order.",
         )
     names, sums, counts = _class_sums(first, k)
     sums = _class_sums(second, k)[1] - sums
-    _check(len(sums), confidence, resamples)
+    _check("first", len(sums), confidence, resamples)
     low, high = _percentiles(_bootstrap(sums, counts, resamples, seed), confidence)
     value = sums.sum(axis=0) / counts.sum(axis=0)
     p_value = _exchange(sums, resamples, seed)
@@ -121,7 +142,7 @@ def _bootstrap(sums, counts, resamples, seed, numbers=2**22):
     draws = []
     for times in _portions(resamples, max(1, numbers // classes)):
         drawn = rng.multinomial(classes, np.full(classes, 1 / classes), size=times) * 1.0
-        with np.errstate(invalid="ignore"):  # a draw without any query of a metric
+        with np.errstate(invalid="ignore"):  # a draw may hold no query of a metric
             draws.append((drawn @ sums) / (drawn @ counts))
     return np.concatenate(draws)
 
@@ -129,7 +150,8 @@ def _bootstrap(sums, counts, resamples, seed, numbers=2**22):
 def _exchange(sums, resamples, seed, numbers=2**22):
     """How often exchanging the embeddings in random classes makes a difference as large."""
     rng = np.random.default_rng(seed)
-    seen = np.abs(sums.sum(axis=0)) * (1 - 1e-12)  # sums in another order round differently
+    # Sums in another order round differently, which must not hide a tie.
+    seen = np.abs(sums.sum(axis=0)) * (1 - 1e-12)
     larger = np.zeros(sums.shape[1])
     for times in _portions(resamples, max(1, numbers // len(sums))):
         signs = rng.choice([-1.0, 1.0], size=(times, len(sums)))
@@ -146,9 +168,9 @@ def _percentiles(draws, confidence):
     return np.nanpercentile(draws, [tail, 100 - tail], axis=0)
 
 
-def _check(classes, confidence, resamples):
+def _check(name, classes, confidence, resamples):
     if classes < 2:
-        raise ValueError("The queries have one class, but classes are what is drawn. Give two.")
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence={confidence}, but must be between 0 and 1, as 0.95.")
-    check_integer("resamples", resamples, minimum=1)
+        hint = "The bootstrap draws classes, so add queries of another one."
+        refuse(name, "have queries of at least two classes", "queries of one class", hint)
+    check_number("confidence", confidence, "(0, 1)", "Give for instance 0.95.")
+    check_integer("resamples", resamples, 1, hint="2000 is usual.")

@@ -1,28 +1,40 @@
 """The nearest few gallery items of each query, exactly."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_proxygml.checks import check_integer
-from keras_proxygml.metrics.inputs import check_dims, check_itself, check_vectors
-from keras_proxygml.metrics.threads import cores, in_threads, single_blas
-from keras_proxygml.metrics.vectors import LEVEL, UnitVectors, exact_levels, rounding_slack
+from keras_proxygml.checks import check_integer, check_same_dims, check_vectors
+from keras_proxygml.metrics._exact.grid import (
+    LEVEL,
+    OUTSIDE,
+    UnitVectors,
+    exact_levels,
+    rounding_slack,
+)
+from keras_proxygml.metrics._exact.threads import cores, in_threads, single_blas
+from keras_proxygml.metrics.inputs import check_itself
 
 HEIGHT, WIDTH = 256, 4096  # queries and items multiplied at a time
 SPARE = 8  # items kept beyond k, so that rounding seldom leaves open which are the nearest
-OUTSIDE = -2.0  # below every similarity
 
 
-def nearest(embeddings, k, *, gallery=None, itself=None):
+def nearest(
+    embeddings: ArrayLike,
+    k: int,
+    *,
+    gallery: ArrayLike | None = None,
+    itself: ArrayLike | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest gallery items of each query by cosine similarity, exactly.
 
-    Items that are equally similar come in the order of the gallery.
+    Items that are equally similar stay in the order of the gallery.
 
     Args:
         embeddings: The queries. `[Q, D]`, finite.
         k: How many items to find.
-        gallery: What is searched. `[M, D]`; by default the queries, each without itself.
-        itself: Row of each query in the gallery, which is not to be found; -1 for none. `[Q]`,
-            integers. By default every item may be found.
+        gallery: Items to search. `[M, D]`; by default the queries, each without itself.
+        itself: Row of each query in the gallery, which is left out of its results; -1 for none.
+            `[Q]`, integers. By default every item may be found.
 
     Returns:
         Their places in the gallery, `[Q, k]`, int64, the nearest first, and their similarities,
@@ -32,16 +44,14 @@ def nearest(embeddings, k, *, gallery=None, itself=None):
         ValueError: If shapes or values do not allow a search, or k is not between 1 and the number
             of items.
     """
-    queries = check_vectors(embeddings, "embeddings")
-    items = queries if gallery is None else check_vectors(gallery, "gallery")
-    check_dims(queries, items)
+    queries = check_vectors("embeddings", embeddings)
+    items = queries if gallery is None else check_vectors("gallery", gallery)
+    check_same_dims("gallery", items, "embeddings", queries)
     itself = check_itself(itself, len(queries), None if gallery is None else len(items))
     if gallery is None:
         itself = np.arange(len(queries))
     available = len(items) - (itself is not None and itself.max() >= 0)
-    check_integer("k", k, minimum=1)
-    if k > available:
-        raise ValueError(f"k={k}, but must be between 1 and the {available} items to be found.")
+    check_integer("k", k, 1, available, f"A query can find {available} items.")
     rows = columns = _in_order(queries)
     if gallery is not None:
         columns = _in_order(items)
@@ -49,13 +59,14 @@ def nearest(embeddings, k, *, gallery=None, itself=None):
 
 
 def nearest_items(queries, places, items, own, k):
-    """The k nearest items of the queries at some places; own is each one's place among the items.
+    """The k nearest items of the queries at some places.
 
     Args:
         queries, items: `UnitVectors`.
-        places: `[P]`.
-        own: `[P]`, what is not to be found, -1 for none; None if all may be.
-        k: How many.
+        places: Places of the queries. `[P]`.
+        own: Place of each query among the items, which is not to be found; -1 for none. `[P]`, or
+            None if all items may be found.
+        k: How many items to find.
 
     Returns:
         Places among the items, `[P, k]`, and similarities, `[P, k]`.
@@ -74,7 +85,8 @@ def nearest_items(queries, places, items, own, k):
 
 
 def _in_order(embeddings):
-    return UnitVectors(embeddings, np.zeros(len(embeddings), "int8"), keep=True)
+    one_class = np.zeros(len(embeddings), "int8")  # UnitVectors sorts by class
+    return UnitVectors(embeddings, one_class, keep=True)
 
 
 class _Rows:
@@ -94,7 +106,7 @@ class _Rows:
         order = np.lexsort((places, -levels))[:, : self.k]
         places, levels = (np.take_along_axis(x, order, axis=1) for x in (places, levels))
         if kept < len(self.items):
-            # What was dropped is below the least kept, but for the rounding of both.
+            # Dropped items are less similar than the least kept, except for the rounding of both.
             slack = rounding_slack(self.items.dims) * LEVEL + 1
             limit = values.min(axis=1).astype("float64") * LEVEL + slack
             for row in np.flatnonzero(levels[:, -1] <= limit):
@@ -102,7 +114,7 @@ class _Rows:
         return places, levels / LEVEL
 
     def _roughly(self, kept):
-        """The nearest by float32 products, in any order, and these."""
+        """The nearest items by float32 products, in any order, and these products."""
         n = len(self.vectors)
         places, values = np.zeros((n, 0), "int64"), np.zeros((n, 0), "float32")
         for i in range(0, len(self.items), WIDTH):
@@ -121,7 +133,7 @@ class _Rows:
             values[rows, self.own[rows] - first] = OUTSIDE
 
     def _exactly(self, row):
-        """The nearest by float64 products, which are exact."""
+        """The nearest items by float64 products, which are exact."""
         vector = self.vectors[row].astype("float64")
         starts = range(0, len(self.items), WIDTH)
         levels = np.concatenate(

@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 
 from keras_proxygml.checks import check_integer
-from keras_proxygml.metrics.vectors import unit_vectors
 from keras_proxygml.visualization.fonts import families_for
 from keras_proxygml.visualization.names import columns_of, names_of, wrapped
 from keras_proxygml.visualization.palette import NUMBER_OF_SIGNS, area, sign
@@ -35,6 +34,7 @@ def plot_embeddings(embeddings, labels, *, classes=10, class_names=None, seed=0)
             classes to draw, if a class does not occur, or if a label has no name.
     """
     from sklearn.manifold import TSNE
+    from sklearn.preprocessing import normalize
 
     embeddings, labels = np.asarray(embeddings, "float32"), np.asarray(labels).reshape(-1)
     classes = _chosen(classes, labels, seed)
@@ -55,7 +55,7 @@ def plot_embeddings(embeddings, labels, *, classes=10, class_names=None, seed=0)
         )
     families = families_for(names)
     perplexity = min(30, (len(places) - 1) / 3)  # neighbors that count; scikit-learn's default
-    vectors = unit_vectors(embeddings[places])
+    vectors = normalize(embeddings[places])
     # Vectors that differ in one direction at most have no plane to start from. There, scikit-learn
     # crashes: its issues 28368 and 29127.
     spreads = np.linalg.matrix_rank(vectors - vectors[0]) > 1

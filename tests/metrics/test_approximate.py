@@ -73,11 +73,23 @@ def test_very_large_classes_have_no_precision_at_r():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"index": "Nonsense"}, "faiss refuses index='Nonsense'"),
-        ({"index": "IVF2,Flat", "search": "nonsense=3"}, "search='nonsense=3'"),
-        ({"index": "Flat", "k": 0}, "k=0"),
-        ({"index": "Flat", "gallery": np.ones((2, 8))}, "gallery came without"),
-        ({"index": "Flat", "checked": 0}, "checked=0"),
+        (
+            {"index": "Nonsense"},
+            r"`index` must be .* 200 items of 8 numbers.* Received: index='Nonsense', search=''",
+        ),
+        (
+            {"index": "IVF2,Flat", "search": "nonsense=3"},
+            "Received: index='IVF2,Flat', search='nonsense=3'",
+        ),
+        ({"index": "Flat", "k": 0}, r"`k` must be .* Received: k=0"),
+        (
+            {"index": "Flat", "gallery": np.ones((2, 8))},
+            r"`gallery_labels` must be given .* Received: gallery_labels=None",
+        ),
+        (
+            {"index": "Flat", "checked": 0},
+            r"`checked` must be an integer of 1 or more\. Received: checked=0",
+        ),
     ],
 )
 def test_errors_say_what_came(options, message):

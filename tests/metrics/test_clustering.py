@@ -11,8 +11,8 @@ from keras_proxygml import clustering_metrics
 def blobs(noise, classes=7, seed=0):
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(classes), rng.integers(2, 30, classes))
-    centres = rng.normal(size=(classes, 16))
-    return centres[labels] + noise * rng.normal(size=(len(labels), 16)), labels * 5 + 3
+    centers = rng.normal(size=(classes, 16))
+    return centers[labels] + noise * rng.normal(size=(len(labels), 16)), labels * 5 + 3
 
 
 def test_separate_classes_score_one_whatever_their_length():
@@ -61,5 +61,7 @@ def test_bad_input():
     with pytest.raises(ValueError, match=r"integers or strings, .* dtype float64"):
         clustering_metrics(embeddings, labels.astype(float))
     embeddings[3, 2] = np.nan
-    with pytest.raises(ValueError, match=r"1 of \d+ rows with NaN or infinite.*index 3"):
+    with pytest.raises(
+        ValueError, match=r"`embeddings` must be finite\. Received: 1 of \d+ rows .* index 3"
+    ):
         clustering_metrics(embeddings, labels)

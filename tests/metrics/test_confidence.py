@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_proxygml.metrics.confidence import compare_results, confidence_intervals
-from keras_proxygml.metrics.results import QueryResults
+from keras_proxygml.metrics.retrieval import QueryResults
 
 
 def results(labels, hits):
@@ -94,10 +94,14 @@ FOUND = results([0, 0, 1, 1], [1, 0, 1, 1])
 @pytest.mark.parametrize(
     ("found", "options", "message"),
     [
-        (results([3, 3], [1, 0]), {}, "one class"),
-        (FOUND, {"confidence": 95}, "confidence=95"),
-        (FOUND, {"resamples": 0}, "resamples=0"),
-        (FOUND, {"k": 0}, "k=0"),
+        (results([3, 3], [1, 0]), {}, "at least two classes. Received: queries of one class"),
+        (FOUND, {"confidence": 95}, r"`confidence` must be in \(0, 1\)\. Received: confidence=95"),
+        (
+            FOUND,
+            {"resamples": 0},
+            r"`resamples` must be an integer of 1 or more\. Received: resamples=0",
+        ),
+        (FOUND, {"k": 0}, r"`k` must be .* Received: k=0"),
     ],
 )
 def test_errors_say_what_came(found, options, message):
@@ -108,5 +112,6 @@ def test_errors_say_what_came(found, options, message):
 
 
 def test_results_of_other_data_are_refused():
-    with pytest.raises(ValueError, match="Compare embeddings of the same data"):
+    message = r"`second` must have the same queries .* Received: 4 queries"
+    with pytest.raises(ValueError, match=message):
         compare_results(FOUND, results([0, 0, 1, 2], [1, 0, 1, 1]))

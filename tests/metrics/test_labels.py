@@ -37,7 +37,7 @@ def of_one_set(labels):
 
 
 def of_two_sets(labels, gallery_labels):
-    """Metrics of queries in a gallery that may be labelled in another dtype."""
+    """Metrics of queries in a gallery that may be labeled in another dtype."""
     gallery = {"gallery": VECTORS[40:], "gallery_labels": gallery_labels[40:]}
     return retrieval_metrics(VECTORS[:40], labels[:40], **gallery)
 

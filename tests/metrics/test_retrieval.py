@@ -9,9 +9,9 @@ import pytest
 import retrieval_oracle as oracle
 from hypothesis import strategies as st
 
-from keras_proxygml.metrics import ranking, threads
-from keras_proxygml.metrics.plan import Plan
-from keras_proxygml.metrics.progress import Progress
+from keras_proxygml.metrics._exact import search, threads
+from keras_proxygml.metrics._exact.plan import Plan
+from keras_proxygml.metrics._exact.threads import Progress
 from keras_proxygml.metrics.retrieval import query_results, retrieval_metrics
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "peers_public.npz"
@@ -22,7 +22,7 @@ TOO_GOOD = pytest.mark.filterwarnings("ignore:Every query finds", "ignore:All it
 
 
 @st.composite
-def labelled_sets(draw, classes=st.integers(0, 4), dims=3):
+def labeled_sets(draw, classes=st.integers(0, 4), dims=3):
     """Vectors of few distinct directions, so ties abound; classes ragged, some of one member."""
     labels = draw(st.lists(classes, min_size=2, max_size=24))
     coordinate = st.integers(-2, 2)
@@ -34,17 +34,17 @@ def labelled_sets(draw, classes=st.integers(0, 4), dims=3):
 def clusters(items, classes, dims, noise=1.0, seed=0):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, classes, items)
-    centres = rng.normal(size=(classes, dims))
-    vectors = centres[labels] + noise * rng.normal(size=(items, dims))
+    centers = rng.normal(size=(classes, dims))
+    vectors = centers[labels] + noise * rng.normal(size=(items, dims))
     return vectors.astype("float32"), labels
 
 
-# Every way to split a search: tiles of some rows and columns, panels of some rows, and both.
+# Every way to split a search: by tiles, by whole rows, and by both.
 PLANS = {
     "tiles": Plan(keep=True, most=100, edge=5, height=1, threads=2),
     "one tile": Plan(keep=True, most=100, edge=512, height=1, threads=1),
     "made on demand": Plan(keep=False, most=100, edge=4, height=1, threads=1),
-    "panels": Plan(keep=True, most=0, edge=64, height=3, threads=2),
+    "whole rows": Plan(keep=True, most=0, edge=64, height=3, threads=2),
     "both": Plan(keep=False, most=2, edge=4, height=2, threads=3),
 }
 
@@ -52,13 +52,13 @@ PLANS = {
 @TOO_GOOD
 @pytest.mark.parametrize("plan", PLANS)
 @hypothesis.settings(deadline=None)
-@hypothesis.given(data=labelled_sets())
+@hypothesis.given(data=labeled_sets())
 def test_equals_oracle(plan, data):
     vectors, labels = data
     hypothesis.assume(len(set(labels)) < len(labels))
     expected = oracle.metrics(vectors, labels, K)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+        patch.setattr(search, "make_plan", lambda *_: PLANS[plan])
         found = retrieval_metrics(vectors, labels, k=K)
     assert found == pytest.approx(expected, abs=1e-12)
 
@@ -66,12 +66,12 @@ def test_equals_oracle(plan, data):
 @TOO_GOOD
 @pytest.mark.parametrize("plan", PLANS)
 @hypothesis.settings(deadline=None)
-@hypothesis.given(queries=labelled_sets(), gallery=labelled_sets())
+@hypothesis.given(queries=labeled_sets(), gallery=labeled_sets())
 def test_separate_gallery_equals_oracle(plan, queries, gallery):
     hypothesis.assume(set(queries[1]) & set(gallery[1]))
     expected = oracle.metrics(*queries, K, *gallery)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+        patch.setattr(search, "make_plan", lambda *_: PLANS[plan])
         found = retrieval_metrics(*queries, k=K, gallery=gallery[0], gallery_labels=gallery[1])
     assert found == pytest.approx(expected, abs=1e-12)
 
@@ -79,7 +79,7 @@ def test_separate_gallery_equals_oracle(plan, queries, gallery):
 @TOO_GOOD
 @pytest.mark.parametrize("plan", PLANS)
 @hypothesis.settings(deadline=None)
-@hypothesis.given(gallery=labelled_sets(), data=st.data())
+@hypothesis.given(gallery=labeled_sets(), data=st.data())
 def test_queries_in_the_gallery_equal_oracle(plan, gallery, data):
     # Some queries are rows of the gallery, some are others of the same label.
     rows = np.array(data.draw(st.lists(st.integers(0, len(gallery[0]) - 1), min_size=1)))
@@ -90,7 +90,7 @@ def test_queries_in_the_gallery_equal_oracle(plan, gallery, data):
     hypothesis.assume(any(found))
     expected = oracle.metrics(*queries, K, *gallery, itself)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+        patch.setattr(search, "make_plan", lambda *_: PLANS[plan])
         options = dict(zip(("gallery", "gallery_labels"), gallery, strict=True), itself=itself)
         metrics = retrieval_metrics(*queries, k=K, **options)
         results = query_results(*queries, **options)
@@ -103,7 +103,7 @@ def test_queries_in_the_gallery_equal_oracle(plan, gallery, data):
 def test_a_gallery_of_the_queries_equals_no_gallery(plan, monkeypatch):
     vectors, labels = clusters(150, 20, 6, noise=1.5)
     expected = query_results(vectors, labels)
-    monkeypatch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+    monkeypatch.setattr(search, "make_plan", lambda *_: PLANS[plan])
     order = np.random.default_rng(1).permutation(150)
     gallery = {"gallery": vectors[order], "gallery_labels": labels[order]}
     found = query_results(vectors, labels, itself=np.argsort(order), **gallery)
@@ -117,7 +117,7 @@ def test_differences_below_float32_count(plan, spread, monkeypatch):
     # Similarities within 1e-10 of each other: float32 products cannot order them, and must not.
     vectors, labels = clusters(120, 30, 6, noise=2.0)
     vectors = (1 + spread * vectors).astype("float32")
-    monkeypatch.setattr(ranking, "make_plan", lambda *_: PLANS[plan])
+    monkeypatch.setattr(search, "make_plan", lambda *_: PLANS[plan])
     found = query_results(vectors, labels).first_rank
     ranks = oracle.per_query(vectors, labels)
     assert found.tolist() == [r[0] if r else 0 for r in ranks]
@@ -128,7 +128,7 @@ def test_no_split_changes_a_digit(monkeypatch):
     expected = query_results(vectors, labels)
     order = np.random.default_rng(1).permutation(300)
     for plan in (*PLANS.values(), Plan(keep=True, most=6, edge=64, height=7, threads=2)):
-        monkeypatch.setattr(ranking, "make_plan", lambda *_, plan=plan: plan)
+        monkeypatch.setattr(search, "make_plan", lambda *_, plan=plan: plan)
         found = query_results(vectors[order], labels[order])
         for name in ("matches", "first_rank", "r_precision", "average_precision"):
             np.testing.assert_array_equal(getattr(found, name), getattr(expected, name)[order])
@@ -150,7 +150,9 @@ def test_memory_stays_within_the_budget(classes, budget):
 
 def test_budget_that_is_too_small():
     vectors, labels = clusters(3000, 40, 64)
-    with pytest.raises(ValueError, match="memory_budget=100000 bytes is too little") as error:
+    with pytest.raises(
+        ValueError, match=r"`memory_budget` must be .* Received: memory_budget=100000\."
+    ) as error:
         retrieval_metrics(vectors, labels, memory_budget=100_000)
     enough = int(re.search(r"Give (\d+)", str(error.value))[1])
     expected = retrieval_metrics(vectors, labels)
@@ -266,21 +268,57 @@ GALLERY = {"gallery": PAIR[0], "gallery_labels": PAIR[1]}
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ((np.ones(4), PAIR[1]), {}, r"embeddings has shape \(4,\), but must be \[N, D\]"),
-        ((np.ones((0, 3)), np.ones(0, int)), {}, "at least one item"),
-        ((np.full((4, 3), "x"), PAIR[1]), {}, "must be real numbers"),
-        (([[1.0], [np.nan], [np.inf], [0.0]], PAIR[1]), {}, "2 of 4 rows .* index 1"),
+        ((np.ones(4), PAIR[1]), {}, r"`embeddings` must be \[N, D\].* Received: shape \(4,\)"),
+        ((np.ones((0, 3)), np.ones(0, int)), {}, r"at least one item .* Received: shape \(0, 3\)"),
+        ((np.full((4, 3), "x"), PAIR[1]), {}, "must be real numbers. Received: dtype <U1"),
+        (
+            ([[1.0], [np.nan], [np.inf], [0.0]], PAIR[1]),
+            {},
+            "be finite. Received: 2 of 4 rows .* index 1",
+        ),
         ((PAIR[0], PAIR[1] * 1.0), {}, "`labels` must be .* dtype float64"),
         ((PAIR[0], np.eye(4, dtype=int)), {}, r"`labels` must be .* shape \(4, 4\)"),
-        ((PAIR[0], PAIR[1][:3]), {}, "embeddings has 4 items, labels 3"),
-        ((PAIR[0], np.arange(4)), {}, "None of the 4 classes has two members"),
-        (PAIR, {"gallery": PAIR[0]}, "gallery came without gallery_labels"),
-        (PAIR, {"gallery_labels": PAIR[1]}, "gallery_labels came without gallery"),
-        (PAIR, {"gallery": PAIR[0], "gallery_labels": PAIR[1] + 2}, "None of the 2 classes of"),
-        (PAIR, {"gallery": PAIR[0][:, :2], "gallery_labels": PAIR[1]}, "3 numbers each, gallery 2"),
-        (PAIR, {"gallery": PAIR[0], "gallery_labels": [0, 1]}, "gallery_labels 2"),
-        (PAIR, {"gallery": np.ones(3), "gallery_labels": [0]}, "gallery has shape"),
-        (PAIR, {"gallery": PAIR[0], "gallery_labels": list("aabb")}, "both be integers or both"),
+        (
+            (PAIR[0], PAIR[1][:3]),
+            {},
+            r"`labels` must have 4 items, as `embeddings` has\. Received: 3 items",
+        ),
+        (
+            (PAIR[0], np.arange(4)),
+            {},
+            r"4 items of 4 classes\. None of the 4 classes has two members",
+        ),
+        (
+            PAIR,
+            {"gallery": PAIR[0]},
+            "`gallery_labels` must be given if `gallery` is. Received: gallery_labels=N",
+        ),
+        (
+            PAIR,
+            {"gallery_labels": PAIR[1]},
+            "`gallery` must be given if `gallery_labels` is. Received: gallery=N",
+        ),
+        (
+            PAIR,
+            {"gallery": PAIR[0], "gallery_labels": PAIR[1] + 2},
+            "Received: 2 classes, which include none of the 2 ",
+        ),
+        (PAIR, {**GALLERY, "gallery": PAIR[0][:, :2]}, r"be \[N, 3\], .* Received: shape \(4, 2\)"),
+        (
+            PAIR,
+            {"gallery": PAIR[0], "gallery_labels": [0, 1]},
+            "`gallery_labels` must have 4 items.* Received: 2",
+        ),
+        (
+            PAIR,
+            {"gallery": np.ones(3), "gallery_labels": [0]},
+            "`gallery` must be .* Received: shape",
+        ),
+        (
+            PAIR,
+            {**GALLERY, "gallery_labels": list("aabb")},
+            "be integers, .* Received: dtypes <U1 and int",
+        ),
         (PAIR, {"itself": [0, 1, 2, 3]}, "`itself` must be None where there is no gallery"),
         (PAIR, {**GALLERY, "itself": [0, 1, 2]}, r"integers of shape \(4,\). Received: shape \(3"),
         (PAIR, {**GALLERY, "itself": [0, 1, 2.0, 3]}, "dtype float64"),
@@ -290,14 +328,15 @@ GALLERY = {"gallery": PAIR[0], "gallery_labels": PAIR[1]}
         (
             (PAIR[0][::2], [0, 1]),
             {"gallery": PAIR[0][::2], "gallery_labels": [0, 1], "itself": [0, 1]},
-            "No query has another item of its class in the gallery than itself",
+            "`gallery` must hold an item .* Received: 2 items, in which each query has no match",
         ),
         (PAIR, {"k": ()}, r"k=\(\)"),
         (PAIR, {"k": (1, 0)}, r"k=\(1, 0\)"),
-        (PAIR, {"k": 1.5}, "k=1.5"),
+        (PAIR, {"k": 1.5}, r"Received: k=1\.5"),
         (PAIR, {"k": (1, 2.0)}, "positive integers"),
     ],
 )
 def test_errors_say_what_came(arguments, options, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=message) as error:
         retrieval_metrics(*arguments, **options)
+    assert re.fullmatch(r"`\w+` must .+\. Received: .+\. [A-Z`].+\.", str(error.value))

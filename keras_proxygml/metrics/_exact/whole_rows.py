@@ -1,41 +1,41 @@
-"""Ranks the matches of queries of large classes, a panel of whole rows at a time."""
+"""Ranks the matches of queries of large classes: by whole rows of similarities, sorted."""
 
 import numpy as np
 
-from keras_proxygml.metrics.matches import summary
+from keras_proxygml.metrics._exact.grid import OUTSIDE
+from keras_proxygml.metrics._exact.matches import per_query
 
-OUTSIDE = -2.0  # below every similarity
-SAMPLE = 1024  # how many similarities of a row tell which of its matches to give up
-PAIR = 8  # a pair in a panel takes about so many times as long as one in a tile
+COLUMNS = 256  # gallery items multiplied at a time
+SAMPLE = 1024  # how many similarities of a row decide which of its matches to prune
+COST = 8  # a pair takes about so many times as long here as in a tile
 
 
-class Panels:
+class WholeRows:
     """Ranks by float64 products, which are exact, and one sort per query.
 
-    Where a query has very many matches, this costs less time and memory than lists of matches.
+    If a query has very many matches, this takes less time and memory than tiles do.
 
     Args:
         queries, items: `UnitVectors` of the queries and the gallery.
         itself: Place of each query among the items, -1 for none. `[Q]`, or None if all are.
         places: The queries to rank. `[P]`.
-        height: Rows of a panel.
-        width: Items multiplied at a time.
+        height: How many rows to compute at a time.
     """
 
-    def __init__(self, queries, items, itself, places, height, width):
+    def __init__(self, queries, items, itself, places, height):
         self.queries, self.items, self.itself, self.places = queries, items, itself, places
-        self.height, self.width = height, width
+        self.height = height
 
     def tasks(self):
-        """First of the places of each panel."""
+        """Where each run of `height` places starts."""
         return range(0, len(self.places), self.height)
 
     def work(self):
         """All the work there is, in pairs of a tile."""
-        return PAIR * len(self.places) * len(self.items)
+        return COST * len(self.places) * len(self.items)
 
     def rank(self, task, result):
-        """Ranks the matches of one panel, and puts the `summary` of each query in its place."""
+        """Writes the results of the queries of one task; returns how much work that was."""
         places = self.places[task : task + self.height]
         found = [
             self._rank(*query)
@@ -46,11 +46,11 @@ class Panels:
                 strict=True,
             )
         ]
-        ahead, live, nearest = zip(*found, strict=True)
+        ahead, active, nearest = zip(*found, strict=True)
         start = np.concatenate([[0], np.cumsum([len(a) for a in ahead])])
-        result[:3, places] = summary(start, np.concatenate(ahead), np.array(live))
+        result[:3, places] = per_query(start, np.concatenate(ahead), np.array(active))
         result[3, places] = nearest
-        return PAIR * len(places) * len(self.items)
+        return COST * len(places) * len(self.items)
 
     def _rank(self, place, similarities, begin, end):
         own = similarities[begin:end].copy()
@@ -63,17 +63,17 @@ class Panels:
     def _similarities(self, places):
         rows = self.queries[places].astype("float64")
         values = np.empty((len(places), len(self.items)))
-        for i in range(0, len(self.items), self.width):
-            some = slice(i, i + self.width)
+        for i in range(0, len(self.items), COLUMNS):
+            some = slice(i, i + COLUMNS)
             values[:, some] = rows @ self.items[some].astype("float64").T
         return values
 
 
 def _ahead(own, others):
-    """How many others are ahead of each match, and how many matches are live."""
-    bearable = np.arange(len(own) - 1, -1, -1)  # the j-th of R can bear R - j ahead
+    """How many others are ahead of each match, and how many matches are active."""
+    allowed = np.arange(len(own) - 1, -1, -1)  # R - j others ahead of the j-th of R matches
     sample = np.sort(others[:: -(-len(others) // SAMPLE)])
-    live = np.count_nonzero(len(sample) - np.searchsorted(sample, own) <= bearable)
-    near = np.sort(others[others >= own[max(live, 1) - 1]])
+    active = np.count_nonzero(len(sample) - np.searchsorted(sample, own) <= allowed)
+    near = np.sort(others[others >= own[max(active, 1) - 1]])
     ahead = len(near) - np.searchsorted(near, own)
-    return ahead, min(live, np.count_nonzero(ahead <= bearable))
+    return ahead, min(active, np.count_nonzero(ahead <= allowed))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from keras_proxygml.metrics.vectors import LEVEL, rounding_slack, unit_vectors
+from keras_proxygml.metrics._exact.grid import LEVEL, rounding_slack, unit_vectors
 
 
 def whole_products(left, right):

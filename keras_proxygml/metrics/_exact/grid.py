@@ -1,14 +1,21 @@
 """Unit vectors on a grid, whose products are exact in float64."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from keras_proxygml.metrics.threads import in_threads
+from keras_proxygml.metrics._exact.threads import in_threads
 
-# Components are multiples of 2**-24, so products are multiples of 2**-48 and, as unit vectors
-# have products of at most 1, every partial sum fits the 53 bits of float64: a matrix product is
-# exact, in whatever order a BLAS adds. Equal vectors tie, and nothing depends on block sizes.
-GRID = 2.0**24
+GRID = 2.0**24  # components are multiples of 1 / GRID
 LEVEL = GRID**2  # a similarity times LEVEL is an integer, its level
+OUTSIDE = -2.0  # below every similarity: stands for a pair that must not be found
+
+
+class Labeled(NamedTuple):
+    """Vectors `[N, D]`, and the number of each one's class, `[N]`."""
+
+    vectors: np.ndarray
+    classes: np.ndarray
 
 
 def unit_vectors(embeddings):
@@ -18,12 +25,12 @@ def unit_vectors(embeddings):
         embeddings: `[N, D]`, any real dtype. A zero vector stays zero.
 
     Returns:
-        `[N, D]`, float32, which holds every point of the grid exactly.
+        `[N, D]`, float32, which can hold every point of the grid.
     """
     x = np.array(embeddings, "float64", order="C")
     largest = np.abs(x).max(axis=1, keepdims=True)
-    with np.errstate(under="ignore"):  # numbers that vanish beside the largest are zero on the grid
-        x /= np.where(largest > 0, largest, 1.0)  # so that squares neither overflow nor vanish
+    with np.errstate(under="ignore"):  # what vanishes beside the largest number is 0 on the grid
+        x /= np.where(largest > 0, largest, 1.0)  # squares must neither overflow nor vanish
         length = np.sqrt((x * x).sum(axis=1, keepdims=True))
         x *= GRID / np.where(length > 0, length, 1.0)
     np.rint(x, out=x)
@@ -34,9 +41,9 @@ def unit_vectors(embeddings):
 def rounding_slack(dims):
     """How far a float32 product of two unit vectors can be from the exact one.
 
-    However a BLAS adds, |fl(x·y) - x·y| <= γ Σ|x_i y_i| <= γ |x| |y| with γ = D u / (1 - D u)
-    and u = 2**-24 (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1); rounding
-    to the grid makes |x| at most 1 + √D 2**-25.
+    A BLAS may add in any order: |fl(x·y) - x·y| <= γ Σ|x_i y_i| <= γ |x| |y| with u = 2**-24 and
+    γ = D u / (1 - D u) (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+    Rounding to the grid makes |x| at most 1 + √D 2**-25.
     """
     unit = dims * 2.0**-24
     return unit / (1 - unit) * (1 + dims**0.5 * 2.0**-25) ** 2
@@ -48,7 +55,7 @@ def exact_levels(left, right, rows, columns, numbers=2**16):
     Args:
         left, right: Unit vectors. `[*, D]`.
         rows, columns: `[P]`.
-        numbers: How many float64 numbers to hold at a time: what a cache holds.
+        numbers: How many float64 numbers to hold at a time: they should fit a cache.
 
     Returns:
         `[P]`, int64.
@@ -63,17 +70,17 @@ def exact_levels(left, right, rows, columns, numbers=2**16):
 
 
 class UnitVectors:
-    """The unit vectors of embeddings, sorted by class: kept if there is room, else made on demand.
+    """The unit vectors of embeddings, sorted by class.
 
     Args:
         embeddings: `[N, D]`.
         classes: Class numbers. `[N]`, integers from 0 on.
-        keep: Whether to keep them, not to make them on demand.
-        threads: How many to make them with.
+        keep: Whether to compute them once and keep them, not each time they are read.
+        threads: How many threads compute them.
 
     Attributes:
-        order: Which embedding comes at which place. `[N]`.
-        classes: Their classes, rising. `[N]`.
+        order: Row of the embedding at each place. `[N]`.
+        classes: Class at each place, rising. `[N]`.
         dims: D.
     """
 

@@ -1,14 +1,13 @@
-"""The own-class items of queries, and how many items of other classes come before them."""
+"""The own-class items of queries, and how many items of other classes are ahead of them."""
 
 import numpy as np
 
-from keras_proxygml.metrics.threads import in_threads
-from keras_proxygml.metrics.vectors import LEVEL
-
-OUTSIDE = -2 * int(LEVEL)  # below every level
+from keras_proxygml.metrics._exact.grid import LEVEL, OUTSIDE
+from keras_proxygml.metrics._exact.threads import in_threads
 
 # A key sorts the matches of a block of queries: by the query's place in the block, then from high
-# to low level. Levels lie within ±2**48 and a hair, so 50 bits hold one.
+# to low level. Rounding to the grid lets levels exceed ±2**48 a little, so a key has 50 bits for
+# one.
 _BITS = 50
 _MIDDLE = 1 << (_BITS - 1)
 
@@ -24,22 +23,22 @@ def level_of(keys):
 
 
 class Matches:
-    """The matches of queries sorted by class: ragged arrays, the entries of one query in a row.
+    """The matches of all queries in flat arrays: query after query, the most similar first.
 
-    A query's matches are the gallery items of its class, the most similar first; R is their
-    number. A match is live while it may be among the R nearest. What else comes before a match
-    that is not live matters to no metric, save for the first match, whose rank is wanted anyhow.
+    Once a match has too many items ahead of it, no metric needs its exact rank, and it is no longer
+    active. The first match is the exception: MRR and Recall@K need its rank.
 
     Args:
-        counts: R of each query; 0 also for a query that is not to be counted here. `[Q]`.
+        counts: R of each query, in the order of the classes; 0 for a query that is ranked
+            elsewhere. `[Q]`.
         block: Queries per block.
 
     Attributes:
-        start: The entries of query q are `start[q]` to `start[q + 1]`. `[Q + 1]`.
-        keys: How similar each match is, as a key. `[entries]`, int64.
+        start: The matches of query q are at `start[q]` to `start[q + 1]`. `[Q + 1]`.
+        keys: How similar each match is, as a key. `[matches]`, int64.
         ahead: How many others are at least as similar as this match, but less similar than the
-            one before it. `[entries]`.
-        live: How many matches are live: the first so many. `[Q]`.
+            one before it. `[matches]`.
+        active: How many matches of each query are active: the first so many. `[Q]`.
     """
 
     def __init__(self, counts, block):
@@ -47,31 +46,32 @@ class Matches:
         self.start = np.concatenate([[0], np.cumsum(counts)])
         self.keys = np.empty(self.start[-1], "int64")
         self.ahead = np.zeros(self.start[-1], "int32")
-        self.live = np.array(counts)
+        self.active = np.array(counts)
 
-    def entries(self, first, last):
-        """Slice of the entries of a run of queries."""
+    def span(self, first, last):
+        """Slice of the matches of a run of queries."""
         return slice(self.start[first], self.start[last])
 
     def add(self, first, last, ahead):
-        """Adds what a tile found ahead of the matches of a run of queries."""
-        self.ahead[self.entries(first, last)] += ahead.astype("int32")
-        self.give_up(first, last, self.total_ahead(first, last))
+        """Adds how many others a tile holds ahead of the matches of a run of queries."""
+        self.ahead[self.span(first, last)] += ahead.astype("int32")
+        self.prune(first, last, self.total_ahead(first, last))
 
     def total_ahead(self, first, last):
-        """How many others were found ahead of each match in all."""
+        """How many others were found so far ahead of each match of a run of queries."""
         start = self.start[first : last + 1] - self.start[first]
-        total = np.cumsum(self.ahead[self.entries(first, last)], dtype="int64")
+        total = np.cumsum(self.ahead[self.span(first, last)], dtype="int64")
         before = np.concatenate([[0], total])[start[:-1]]
         return total - np.repeat(before, np.diff(start))
 
-    def give_up(self, first, last, total):
-        """Ends the life of matches with too many ahead: the j-th of R can bear R - j."""
+    def prune(self, first, last, total):
+        """Ends the matches with too many ahead: the j-th of R is not among the R nearest then."""
         start = self.start[first : last + 1] - self.start[first]
-        bearable = np.repeat(start[1:], np.diff(start)) - np.arange(1, len(total) + 1)
-        alive = np.concatenate([[0], np.cumsum(total <= bearable)])
-        live = self.live[first:last]
-        np.minimum(live, alive[start[1:]] - alive[start[:-1]], out=live)
+        # R - j others may be ahead of the j-th match.
+        allowed = np.repeat(start[1:], np.diff(start)) - np.arange(1, len(total) + 1)
+        kept = np.concatenate([[0], np.cumsum(total <= allowed)])
+        active = self.active[first:last]
+        np.minimum(active, kept[start[1:]] - kept[start[:-1]], out=active)
 
 
 def set_keys(matches, queries, items, itself=None, threads=1):
@@ -83,7 +83,7 @@ def set_keys(matches, queries, items, itself=None, threads=1):
         items: The gallery's.
         itself: Place of each query among the items, which it does not match; -1 for none. `[Q]`, or
             None if all are.
-        threads: How many to work with.
+        threads: How many threads to work with.
     """
     counts = np.diff(matches.start)
 
@@ -93,23 +93,23 @@ def set_keys(matches, queries, items, itself=None, threads=1):
         if itself is not None:
             own = itself[rows] - columns[:, :1]  # a query is of its own class
             class_, row = np.nonzero(own >= 0)
-            levels[class_, row, own[class_, row]] = OUTSIDE
+            levels[class_, row, own[class_, row]] = OUTSIDE * LEVEL
         some = counts[rows]
         levels = -np.sort(-levels, axis=-1)[..., : some.max()]
         place = np.arange(levels.shape[-1])
-        entries = matches.start[rows][..., None] + place
+        targets = matches.start[rows][..., None] + place
         keys = key((rows % matches.block)[..., None], levels)
-        # Queries of one class have different numbers of matches where some are in the gallery.
+        # If only some queries of a class are in the gallery, their numbers of matches differ.
         kept = ... if some.min() == some.max() else place < some[..., None]
-        matches.keys[entries[kept]] = keys[kept]
+        matches.keys[targets[kept]] = keys[kept]
 
     in_threads(fill, _own_classes(counts, queries, items), threads)
 
 
 def _own_classes(counts, queries, items, numbers=2**19):
-    """Places of queries `[G, r]` and of all items `[G, c]` of each one's class, G classes at once.
+    """Places of queries `[G, r]` and of all items `[G, c]` of their class, for G classes at once.
 
-    Classes of equal size go together, and about `numbers` numbers at a time.
+    Classes of equal size go together, in groups that need about `numbers` numbers.
     """
     first = np.flatnonzero(np.diff(queries.classes, prepend=-1))
     first = first[np.maximum.reduceat(counts, first) > 0]
@@ -136,14 +136,14 @@ def _levels(queries, rows, items, columns):
     return (np.matmul(left, right.swapaxes(1, 2)) * LEVEL).astype("int64")
 
 
-def summary(start, ahead, live):
-    """What the metrics need to know of each query.
+def per_query(start, ahead, active):
+    """The results of each query.
 
     Args:
-        start: Where each query's entries start, and the last end. `[Q + 1]`.
-        ahead: How many others are ahead of each match in all; of the first, and of those that
-            are live, all of them. `[entries]`.
-        live: `[Q]`.
+        start: Where each query's matches start, and where the last ends. `[Q + 1]`.
+        ahead: How many others are ahead of each match; exact for the first match and those that
+            are active. `[matches]`.
+        active: How many matches of each query are active. `[Q]`.
 
     Returns:
         Rank of the first match (0 without a match), R-precision and average precision at R
@@ -153,12 +153,12 @@ def summary(start, ahead, live):
     query = np.repeat(np.arange(len(counts)), counts)
     place = np.arange(1, len(query) + 1) - start[query]
     rank = place + ahead
-    within = (place <= live[query]) & (rank <= counts[query])
+    within = (place <= active[query]) & (rank <= counts[query])
     result = np.full((3, len(counts)), np.nan)
     result[0] = 0
     some = counts > 0
     result[0, some] = rank[start[:-1][some]]
-    # bincount adds in the order of the entries, so that no digit depends on how queries are split
+    # bincount adds in the order of the matches, so no digit depends on how queries are split.
     for row, weights in ((1, within), (2, within * (place / rank))):
         result[row, some] = np.bincount(query, weights, len(counts))[some] / counts[some]
     return result
