@@ -21,7 +21,7 @@ ALLOWED = {
     "losses": {"checks", "graph", "numerics"},
     "optimizers": {"checks"},
     "layers": {"checks", "graph", "regularizers"},
-    "models": {"layers"},
+    "models": {"checks", "layers"},
     "callbacks": {"checks", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": set(),

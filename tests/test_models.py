@@ -72,7 +72,9 @@ def test_models_without_one_proxy_layer():
             super().__init__()
             self.head = ProxyGML(3)
 
-    with pytest.raises(ValueError, match=r"a Subclassed without. .*embedder=model.backbone"):
+    with pytest.raises(
+        ValueError, match=r"a Subclassed without inputs\. .*embedder=model.backbone"
+    ):
         embedder_of(Subclassed())
 
 

@@ -1,3 +1,3 @@
-"""What happens during `fit`."""
+"""Callbacks for `fit`."""
 
 from keras_proxygml.callbacks.retrieval_evaluation import RetrievalEvaluation as RetrievalEvaluation

@@ -1,13 +1,21 @@
 """The forms of data that an evaluation takes: arrays, or batches that can be read again."""
 
 import numbers
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 
+from keras_proxygml.checks import refuse
 
-def check_data(name, data):
-    """Checks an evaluation set as far as it can be told before it is read.
+# A pair of arrays (inputs, labels), or batches of such pairs. Inputs have the structure that the
+# model takes.
+Data: TypeAlias = Iterable[Any] | keras.utils.PyDataset
+
+
+def check_data(name: str, data: Data) -> Data:
+    """Checks what can be known of an evaluation set before it is read.
 
     Args:
         name: Name of the argument.
@@ -27,43 +35,45 @@ def check_data(name, data):
     elif hasattr(data, "__iter__"):
         is_endless = hasattr(data, "cardinality") and int(data.cardinality()) == -1
     else:
-        raise ValueError(
-            f"`{name}` must be a pair of arrays (inputs, labels), or batches of such pairs: a "
-            f"tf.data.Dataset, a keras.utils.PyDataset. Received: a {type(data).__name__}."
-        )
-    # A PyDataset is read by index: that of an ImageDataGenerator is an iterator, too.
+        allowed = "be a pair of arrays (inputs, labels), or batches of such pairs"
+        hint = "Batches may be a tf.data.Dataset or a keras.utils.PyDataset."
+        refuse(name, allowed, f"a {type(data).__name__}", hint)
+    # The PyDataset of an ImageDataGenerator is an iterator too, but it is read by index.
     is_iterator = hasattr(data, "__next__") and not isinstance(data, keras.utils.PyDataset)
     if is_endless or is_iterator:
         reason = "never ends" if is_endless else "can be read only once"
-        raise ValueError(
-            f"`{name}` must start from the first batch each time it is read. Received: a "
-            f"{type(data).__name__} that {reason}. Give arrays, a tf.data.Dataset without repeat, "
-            f"or a keras.utils.PyDataset."
+        refuse(
+            name,
+            "start from the first batch each time it is read",
+            f"a {type(data).__name__} that {reason}",
+            "Give arrays, a tf.data.Dataset without repeat, or a keras.utils.PyDataset.",
         )
     return data
 
 
 def _check_arrays(name, data):
     if len(data) != 2:
-        raise ValueError(
-            f"`{name}` must be a pair of arrays (inputs, labels). Received: a "
-            f"{type(data).__name__} of {len(data)}. Give both, or a dataset of such batches."
-        )
+        received = f"a {type(data).__name__} of {len(data)}"
+        hint = "Give both, or a dataset of such batches."
+        refuse(name, "be a pair of arrays (inputs, labels)", received, hint)
     inputs, labels = as_arrays(data[0]), class_labels(name, data[1])
     lengths = {len(array) for array in keras.tree.flatten(inputs)}
     if lengths != {len(labels)} or not len(labels):
         found = ", ".join(map(str, sorted(lengths))) or "no"
-        raise ValueError(
-            f"`{name}` must have one label an input, and at least two inputs. Received: {found} "
-            f"inputs and {len(labels)} labels. Give arrays of equal length."
+        refuse(
+            name,
+            "have one label per input, and at least two inputs",
+            f"{found} inputs and {len(labels)} labels",
+            "Give arrays of equal length.",
         )
     return inputs, labels
 
 
-def as_arrays(inputs):
+def as_arrays(inputs: Any) -> Any:
     """Makes arrays of lists of texts or numbers, and objects of NumPy's strings.
 
-    Keras takes a list as one input each, and of NumPy's string dtypes only object.
+    Keras takes each item of a list as an input of its own. It takes NumPy's strings only as
+    objects.
 
     Args:
         inputs: What a model takes: an array, a list of texts, or a list or dict of these.
@@ -81,8 +91,8 @@ def as_arrays(inputs):
     return inputs.astype(object) if is_text else inputs
 
 
-def class_labels(name, labels):
-    """Checks labels and makes integers of whole floats, as an ImageDataGenerator gives them.
+def class_labels(name: str, labels: Any) -> np.ndarray:
+    """Checks labels, and makes integers of whole floats, which an ImageDataGenerator gives.
 
     Args:
         name: Name of the evaluation set.
@@ -108,34 +118,38 @@ def class_labels(name, labels):
         if ((labels == np.floor(labels)) & (abs(labels) < end)).all():
             labels = labels.astype("int64")
     if labels.ndim != 1 or labels.dtype.kind not in "iuU":
-        raise ValueError(
-            f"`{name}` must have labels [N] or [N, 1], whole numbers or names. Received: {received}"
-            f". Turn one-hot rows into class numbers with labels.argmax(axis=-1); Keras's data "
-            f"sets give numbers with label_mode='int', its generators with class_mode='sparse'."
+        refuse(
+            name,
+            "have labels [N] or [N, 1], whole numbers or names",
+            received,
+            "Turn one-hot rows into class numbers with labels.argmax(axis=-1). Keras's data sets "
+            "give numbers with label_mode='int', and its generators with class_mode='sparse'.",
         )
     return labels
 
 
-def batches(name, data):
+def batches(name: str, data: Data) -> Iterator[tuple[Any, np.ndarray]]:
     """Reads an evaluation set once.
 
     Args:
         name: Name of the argument.
-        data: Batches, as `check_data` lets them pass.
+        data: Batches that `check_data` has checked.
 
     Yields:
-        Pairs of inputs, as `predict_on_batch` takes them, and labels `[B]`.
+        Pairs of inputs for `predict_on_batch` and labels `[B]`.
 
     Raises:
-        ValueError: If a batch is no pair, or its labels are no classes.
+        ValueError: If a batch is not a pair, or its labels are not classes.
     """
-    is_indexed = isinstance(data, keras.utils.PyDataset)
-    for batch in (data[i] for i in range(data.num_batches)) if is_indexed else data:
+    if isinstance(data, keras.utils.PyDataset):
+        data = (data[i] for i in range(data.num_batches))
+    for batch in data:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
-            raise ValueError(
-                f"`{name}` must have batches that are pairs (inputs, labels). Received: a batch of "
-                f"type {type(batch).__name__}. Map the dataset to such pairs, or load it with "
-                f"labels."
+            refuse(
+                name,
+                "have batches that are pairs (inputs, labels)",
+                f"a batch of type {type(batch).__name__}",
+                "Map the dataset to such pairs, or load it with labels.",
             )
         inputs = keras.tree.map_structure(_native, as_arrays(batch[0]))
         yield inputs, class_labels(name, batch[1])

@@ -1,10 +1,11 @@
-"""Names of metrics that every tool takes."""
+"""Names of metrics that every tool accepts."""
 
 import functools
 import sys
+from collections.abc import Mapping
 
 
-def plain_names(metrics):
+def plain_names(metrics: Mapping[str, float]) -> dict[str, float]:
     """Renames `recall@1` to `recall_at_1` and `map@r` to `map_at_r`.
 
     Args:
@@ -16,12 +17,12 @@ def plain_names(metrics):
     return {name.replace("@", "_at_"): value for name, value in metrics.items()}
 
 
-def rename_for_mlflow():
-    """Has MLflow's Keras callbacks write plain names, where they are loaded.
+def rename_for_mlflow() -> None:
+    """Makes MLflow's Keras callbacks write plain names, if MLflow is loaded.
 
-    MLflow refuses a whole epoch, the loss included, for one name with `@`. Under its autologging
-    its callback comes after all others, and no callback of ours can step in between: `logs` is one
-    dict, in which `EarlyStopping` needs the names as the user wrote them.
+    MLflow refuses all values of an epoch, even the loss, if one name has an `@`. Its autologging
+    adds a callback after all others, and all callbacks share one dict `logs`. We can't rename the
+    metrics in `logs`, because `EarlyStopping` looks up the names that the user wrote.
     """
     for flavor in ("mlflow.keras", "mlflow.tensorflow"):
         callback = getattr(sys.modules.get(flavor), "MlflowCallback", None)

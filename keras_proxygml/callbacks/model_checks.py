@@ -1,9 +1,13 @@
-"""What an evaluation can tell of a model that will not do what its user expects."""
+"""Checks of a model that would not do what its user expects."""
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import numpy as np
+
+from keras_proxygml.checks import refuse
 
 _ACCURACIES = (
     keras.metrics.Accuracy,
@@ -13,7 +17,7 @@ _ACCURACIES = (
     keras.metrics.SparseTopKCategoricalAccuracy,
     keras.metrics.TopKCategoricalAccuracy,
 )
-# Layers that leave the range of the pixels as it is.
+# Layers that do not change the range of the pixels.
 _KEEPS_RANGE = (
     keras.layers.InputLayer,
     keras.layers.CenterCrop,
@@ -26,11 +30,11 @@ _KEEPS_RANGE = (
 )
 
 
-def check_embeddings(outputs):
-    """Raises unless what an embedder returns is embeddings.
+def check_embeddings(outputs: Any) -> None:
+    """Raises unless an embedder returns embeddings.
 
     Args:
-        outputs: Arrays or symbolic tensors, in any structure.
+        outputs: What it returns. Arrays or symbolic tensors, in any structure.
 
     Raises:
         ValueError: If it is more than one array, or not `[B, D]`.
@@ -39,23 +43,25 @@ def check_embeddings(outputs):
     if not is_one or len(outputs.shape) != 2:
         shapes = ", ".join(str(tuple(output.shape)) for output in keras.tree.flatten(outputs))
         found = "shape" if is_one else f"a {type(outputs).__name__} of shapes"
-        raise ValueError(
-            f"`embedder` must return one array of embeddings [B, D]. Received: {found} {shapes}. "
-            f"Give the model that ends in the embeddings: keras.Model(model.input, embeddings)."
+        refuse(
+            "embedder",
+            "return one array of embeddings [B, D]",
+            f"{found} {shapes}",
+            "Give the model that ends in the embeddings: keras.Model(model.input, embeddings).",
         )
 
 
-def check_metrics(model):
-    """Raises if a model that ends in proxies was compiled with an accuracy of Keras's.
+def check_metrics(model: keras.Model) -> None:
+    """Raises if a model that ends in proxies was compiled with one of Keras's accuracies.
 
-    These take scores `[B, C]`. Of cosines `[B, C, N]` they compare the wrong axes: they raise an
-    error about shapes, or for N = 1 return a number that means nothing.
+    An accuracy takes scores `[B, C]`. Given cosines `[B, C, N]`, it compares the wrong axes. It
+    raises an error about shapes, or for N = 1 returns a number that means nothing.
 
     Args:
         model: A compiled model.
 
     Raises:
-        ValueError: If it was.
+        ValueError: If the model was compiled with an accuracy.
     """
     user_metrics = getattr(getattr(model, "_compile_metrics", None), "_user_metrics", None)
     if len(getattr(model, "outputs", None) or [model]) != 1:  # the others may be scores
@@ -63,20 +69,22 @@ def check_metrics(model):
     for metric in keras.tree.flatten(user_metrics):
         name = metric if isinstance(metric, str) else getattr(metric, "name", "")
         if type(metric) in _ACCURACIES or (isinstance(metric, str) and "acc" in name):
-            raise ValueError(
-                f"`metrics` of compile must take cosines [B, C, N]. Received: {name!r}, which "
-                f"takes scores [B, C]. Leave it out, as it says little about classes that are not "
-                f"trained on, or give it each class's nearest proxy: metrics=[lambda labels, "
-                f"cosines: keras.metrics.sparse_categorical_accuracy(labels, "
-                f"keras.ops.max(cosines, axis=-1))]."
+            refuse(
+                "metrics",
+                "take cosines [B, C, N]",
+                f"{name!r}, which takes scores [B, C]",
+                "Leave it out, because it says little about classes that are not trained on. Or "
+                "give it each class's nearest proxy: metrics=[lambda labels, cosines: "
+                "keras.metrics.sparse_categorical_accuracy(labels, "
+                "keras.ops.max(cosines, axis=-1))].",
             )
 
 
-def warn_of_no_loss(logs):
-    """Warns of a loss that trains nothing.
+def warn_of_no_loss(logs: Mapping[str, float]) -> None:
+    """Warns if the loss is 0, which trains nothing.
 
     Args:
-        logs: What Keras gives the callbacks at the end of the first epoch.
+        logs: The values that Keras gives to callbacks at the end of the first epoch.
     """
     if logs.get("loss") == 0:
         warnings.warn(
@@ -87,11 +95,11 @@ def warn_of_no_loss(logs):
         )
 
 
-def warn_of_range(embedder, inputs):
+def warn_of_range(embedder: keras.Model, inputs: Any) -> None:
     """Warns of images from 0 to 1 for a network that divides by 255 itself.
 
     Args:
-        embedder: A functional or sequential model; others can't be told.
+        embedder: A functional or sequential model. The layers of other models are unknown.
         inputs: A batch of its inputs.
     """
     layer = _first_layer(embedder)
@@ -109,7 +117,7 @@ def warn_of_range(embedder, inputs):
 
 
 def _first_layer(model):
-    """The layer that reads the inputs of a model, if it is known."""
+    """The first layer that uses the values of the inputs, or None if it is unknown."""
     if not isinstance(model, keras.Model) or not getattr(model, "inputs", None):
         return model
     readers = [layer for layer in model.layers if not isinstance(layer, _KEEPS_RANGE)]

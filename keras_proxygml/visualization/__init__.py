@@ -1,4 +1,4 @@
-"""Pictures of training, of embeddings and subgraphs, and of what an embedder finds."""
+"""Pictures of training, of embeddings, of subgraphs, and of nearest neighbors."""
 
 from keras_proxygml.visualization.embeddings import plot_embeddings as plot_embeddings
 from keras_proxygml.visualization.history import plot_history as plot_history

@@ -2,67 +2,80 @@
 
 import math
 import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_proxygml.checks import check_integer
+from keras_proxygml.checks import check_integer, check_same_length, refuse
 from keras_proxygml.visualization.fonts import families_for
 from keras_proxygml.visualization.names import columns_of, names_of, wrapped
 from keras_proxygml.visualization.palette import NUMBER_OF_SIGNS, area, sign
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 LEGEND_ROWS = 28
 
 
-def plot_embeddings(embeddings, labels, *, classes=10, class_names=None, seed=0):
-    """Draws the embeddings of some classes in the plane, near those of a small cosine distance.
+def plot_embeddings(
+    embeddings: ArrayLike,
+    labels: ArrayLike,
+    *,
+    classes: int | Sequence[int] | Sequence[str] = 10,
+    class_names: Sequence[str] | Mapping[int | str, str] | None = None,
+    seed: int = 0,
+) -> "Figure":
+    """Draws the embeddings of some classes in the plane, those of a small cosine distance together.
 
-    The plane is a t-SNE: what is near is meant, distances between far groups say nothing. Up to 56
-    classes have a color and a marker of their own.
+    The plane is a t-SNE. Points that are close together have similar embeddings. The distance
+    between groups that are far apart means nothing. Up to 56 classes have a color and a marker of
+    their own.
 
     Args:
         embeddings: Vectors, compared by cosine. `[M, D]`.
         labels: Class of each. `[M]`, integers or strings.
-        classes: How many random classes to draw, or which.
-        class_names: Name of each class, `class_names[label]`, for the legend; or `None`.
+        classes: How many random classes to draw, or their labels.
+        class_names: Name of each class, `class_names[label]`, for the legend, or `None`.
         seed: Seed of the random classes and of the t-SNE.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If embeddings and labels are not equally many, if fewer than 3 are of the
-            classes to draw, if a class does not occur, or if a label has no name.
+        ValueError: If the numbers of embeddings and labels differ, if fewer than 3 embeddings are
+            of the classes to draw, if a class does not occur, or if a label has no name.
     """
     from sklearn.manifold import TSNE
     from sklearn.preprocessing import normalize
 
     embeddings, labels = np.asarray(embeddings, "float32"), np.asarray(labels).reshape(-1)
-    classes = _chosen(classes, labels, seed)
-    places = np.flatnonzero(np.isin(labels, classes))
-    if len(embeddings) != len(labels) or len(places) < 3:
-        raise ValueError(
-            f"`embeddings` and `labels` must be equally many, and 3 or more of the classes to "
-            f"draw. Received: {len(embeddings)} embeddings and {len(labels)} labels, "
-            f"{len(places)} of these classes. Give one label per embedding, or draw more classes."
-        )
-    names = names_of(classes, class_names) or [str(label) for label in classes]
+    check_same_length("labels", labels, "embeddings", embeddings, "Give one label per embedding.")
+    drawn = _chosen(classes, labels, seed)
+    places = np.flatnonzero(np.isin(labels, drawn))
+    if len(places) < 3:
+        received = f"{len(places)} of {len(labels)}"
+        hint = "Draw more classes."
+        refuse("embeddings", "be 3 or more of the classes to draw", received, hint)
+    names = names_of(drawn, class_names) or [str(label) for label in drawn]
     names = [wrapped(name, columns=46, lines=1) for name in names]
-    if len(classes) > NUMBER_OF_SIGNS:
+    if len(drawn) > NUMBER_OF_SIGNS:
         warnings.warn(
-            f"Of {len(classes)} classes, some look alike: there are {NUMBER_OF_SIGNS} pairs of a "
+            f"Of {len(drawn)} classes, some look alike: there are {NUMBER_OF_SIGNS} pairs of a "
             f"color and a marker. Draw fewer `classes` to tell them apart.",
             stacklevel=2,
         )
     families = families_for(names)
     perplexity = min(30, (len(places) - 1) / 3)  # neighbors that count; scikit-learn's default
     vectors = normalize(embeddings[places])
-    # Vectors that differ in one direction at most have no plane to start from. There, scikit-learn
-    # crashes: its issues 28368 and 29127.
+    # Vectors on one line have no plane to start from. scikit-learn crashes on them: its issues
+    # 28368 and 29127.
     spreads = np.linalg.matrix_rank(vectors - vectors[0]) > 1
     init = "pca" if spreads else "random"
     plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed, init=init)
     points = plane.fit_transform(vectors)
-    return _scatter([points[labels[places] == label] for label in classes], names, families)
+    return _scatter([points[labels[places] == label] for label in drawn], names, families)
 
 
 def _chosen(classes, labels, seed):
@@ -74,10 +87,9 @@ def _chosen(classes, labels, seed):
         return np.sort(np.random.default_rng(seed).choice(present, number, replace=False))
     absent = [label for label in np.asarray(classes).tolist() if label not in present]
     if absent:
-        raise ValueError(
-            f"`classes` must be among the labels. Received: {absent[0]!r}, which no embedding has. "
-            f"Name classes of `labels`, or give their number."
-        )
+        received = f"{absent[0]!r}, which no embedding has"
+        hint = "Name classes of `labels`, or give their number."
+        refuse("classes", "be among the labels", received, hint)
     return np.unique(classes)
 
 

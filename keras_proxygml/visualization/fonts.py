@@ -1,21 +1,21 @@
-"""Fonts that have the characters of a text, among those that matplotlib finds."""
+"""Fonts that have the characters of a text."""
 
 import unicodedata
 import warnings
+from collections.abc import Iterable
 
 
-def families_for(texts):
+def families_for(texts: Iterable[str]) -> list[str]:
     """Finds font families that together have all characters of some texts.
 
-    The families of `matplotlib.rcParams["font.family"]` come first. Others are only searched for
+    The families of `matplotlib.rcParams["font.family"]` come first. Others are searched only for
     characters that these lack.
 
     Args:
         texts: Strings.
 
     Returns:
-        A list of families, as `fontfamily=` takes it. matplotlib looks up a character in one after
-        another.
+        A list of families for `fontfamily=`. matplotlib looks up a character in one after another.
 
     Warns:
         UserWarning: If no font has some of the characters. They become boxes.

@@ -2,35 +2,44 @@
 
 import csv
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from keras_proxygml.checks import check_integer
+from keras_proxygml.checks import check_integer, refuse
 from keras_proxygml.visualization.palette import sign
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def plot_history(
-    history, metrics=("val_recall@1", "val_map@r", "val_nmi"), *, baseline=None, every=None
-):
+    history: Any,
+    metrics: str | Sequence[str] = ("val_recall@1", "val_map@r", "val_nmi"),
+    *,
+    baseline: Mapping[str, float] | None = None,
+    every: int | None = None,
+) -> "Figure":
     """Draws the loss and retrieval metrics over the epochs.
 
     Args:
-        history: A `keras.callbacks.History`, as `fit` returns it, or its dict, or the path of a
-            file that `keras.callbacks.CSVLogger` wrote. A list of such becomes one curve. There,
-            what begins at epoch 1 again (no `initial_epoch`) follows what came before it, and an
-            epoch that was trained twice shows the later values.
+        history: The `keras.callbacks.History` that `fit` returns, or its dict, or the path of a
+            file that `keras.callbacks.CSVLogger` wrote. A list of these becomes one curve. A
+            history that begins at epoch 1 follows the one before it. If an epoch was trained twice,
+            the later values are drawn.
         metrics: Names in the history to draw beside the loss, or one name.
-        baseline: Metrics before training, such as `RetrievalEvaluation.baseline`, drawn before the
-            first epoch; or `None`.
+        baseline: Metrics before training, such as `RetrievalEvaluation.baseline`, or `None`. They
+            are drawn before the first epoch.
         every: The metrics were measured after each `every` epochs, as by
-            `RetrievalEvaluation(every=…)` or `fit(validation_freq=…)`. By default it is found from
-            how many values there are. A file tells the epochs itself.
+            `RetrievalEvaluation(every=…)` or `fit(validation_freq=…)`. By default it follows from
+            the number of values. A file contains the epochs.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
         ValueError: If none of the metrics is in the history, if the epochs of a metric are unknown,
-            or if a file is not of `CSVLogger`.
+            or if a file was not written by `CSVLogger`.
     """
     from matplotlib.figure import Figure
 
@@ -38,10 +47,11 @@ def plot_history(
     curves = _joined(history, every)
     drawn = [name for name in metrics if name in curves]
     if not drawn:
-        raise ValueError(
-            f"`metrics` must name some metrics of the history. Received: {tuple(metrics)} and a "
-            f"history of {tuple(curves)}. Name others, or train with RetrievalEvaluation among the "
-            f"callbacks."
+        refuse(
+            "metrics",
+            "name some metrics of the history",
+            f"{tuple(metrics)} and a history of {tuple(curves)}",
+            "Name others, or train with RetrievalEvaluation among the callbacks.",
         )
     start = min(min(points) for points in curves.values()) - 1
     figure = Figure(figsize=(9, 3.4), layout="constrained")
@@ -49,7 +59,7 @@ def plot_history(
     _draw(loss_axes, curves.get("loss", {}), color="black", marker="o")
     for i, name in enumerate(drawn):
         title = name.removeprefix("val_")
-        before = {start: baseline[title]} if title in (baseline or {}) else {}
+        before = {start: baseline[title]} if baseline and title in baseline else {}
         _draw(metric_axes, before | curves[name], label=title, **sign(i))
     loss_axes.set(xlabel="epoch", title="training loss")
     metric_axes.set(xlabel="epoch", title="retrieval of unseen classes")
@@ -98,23 +108,25 @@ def _part(history, every):
 
 
 def _measured(name, epochs, count, every):
-    """The epochs of a metric's values: all of them, or each second, or third, and so on."""
+    """The epochs of a metric's values: all, or every second one, or every third, and so on."""
     if count == len(epochs):
         return epochs
     steps = [every] if every else range(2, epochs[-1] + 1)
     fitting = {tuple(epoch for epoch in epochs if epoch % step == 0) for step in steps}
     fitting = [at for at in fitting if len(at) == count]
     if len(fitting) != 1:
-        raise ValueError(
-            f"`every` must say at which epochs {name} was measured. Received: every={every} for "
-            f"{count} values in the epochs {epochs[0]} to {epochs[-1]}. Give the `every` of "
-            f"RetrievalEvaluation, or the file of a CSVLogger, which holds the epochs."
+        refuse(
+            "every",
+            f"say at which epochs {name} was measured",
+            f"every={every} for {count} values in the epochs {epochs[0]} to {epochs[-1]}",
+            "Give the `every` of RetrievalEvaluation, or the file of a CSVLogger, which contains "
+            "the epochs.",
         )
     return fitting[0]
 
 
 def _parts_of_file(path):
-    """The same as `_part` of each run in a file of `CSVLogger`, which may append to older runs."""
+    """What `_part` returns, for each run in a file. `CSVLogger` may append to older runs."""
     parts = []
     for epoch, values in _rows(path):
         if epoch == 1 or not parts:
@@ -130,18 +142,17 @@ def _rows(path):
     """The epoch, from 1 on, and a dict of the numbers in each line of a file of `CSVLogger`."""
     head, *lines = Path(path).read_text().splitlines() or [""]
     if not head.startswith("epoch") or len(head) == len("epoch"):
-        raise ValueError(
-            f"A history file must be of keras.callbacks.CSVLogger, with the column epoch first. "
-            f"Received: {path}, which begins with {head[:60]!r}. Give such a file."
-        )
+        allowed = "be a file of keras.callbacks.CSVLogger, with the column epoch first"
+        refuse("history", allowed, f"{path}, which begins with {head[:60]!r}")
     separator = head[len("epoch")]
     names, *rows = csv.reader([head, *lines], delimiter=separator)
     for cells in rows:
         if len(cells) != len(names):
-            raise ValueError(
-                f"Each line of {path} must have as many columns as its head. Received: "
-                f"{separator.join(cells)!r}. A later training logged other metrics: give it a "
-                f"file of its own."
+            refuse(
+                "history",
+                "be a file in which each line has as many columns as its head",
+                f"the line {separator.join(cells)!r} of {path}",
+                "A later training logged other metrics. Let it write a file of its own.",
             )
         numbers = zip(names[1:], cells[1:], strict=True)
         yield int(cells[0]) + 1, {name: float(text) for name, text in numbers if _is_number(text)}

@@ -1,24 +1,39 @@
-"""A picture of queries and of what lies nearest to them."""
+"""A picture of queries and of their nearest neighbors."""
 
 import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_proxygml.checks import check_integer
+from keras_proxygml.checks import check_integer, check_same_length, refuse
 from keras_proxygml.datasets import read_pixels
 from keras_proxygml.metrics import nearest
 from keras_proxygml.visualization.fonts import families_for
 from keras_proxygml.visualization.names import names_of, wrapped
 from keras_proxygml.visualization.palette import RIGHT, WRONG
 
-SIDE = 256  # pixels of an image file that are kept: as many as a picture of this size shows
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SIDE = 256  # an image file is scaled down to this many pixels, which the picture can show
 
 
-def plot_neighbors(images, embeddings, labels, *, class_names=None, queries=8, neighbors=8, seed=0):
-    """Draws queries, each with its nearest neighbors framed green (its class) or red (not).
+def plot_neighbors(
+    images: Any,
+    embeddings: ArrayLike,
+    labels: ArrayLike,
+    *,
+    class_names: Sequence[str] | Mapping[int | str, str] | None = None,
+    queries: int | Sequence[int] = 8,
+    neighbors: int = 8,
+    seed: int = 0,
+) -> "Figure":
+    """Draws queries and their nearest neighbors, framed green (same class) or red (another).
 
-    Under each neighbor stands its cosine similarity to the query, with ✓ or ✗. The name of its
-    class stands there too, if `class_names` are given or labels are strings.
+    The cosine similarity to the query is below each neighbor, with ✓ or ✗. The name of its class
+    is there too, if `class_names` are given or labels are strings.
 
     Args:
         images: Arrays `[M, height, width, channels]`, or M paths of image files. Arrays are uint8,
@@ -26,23 +41,23 @@ def plot_neighbors(images, embeddings, labels, *, class_names=None, queries=8, n
             is gray, three are RGB. A list may hold images of different sizes.
         embeddings: Vectors of the images, compared by cosine. `[M, D]`.
         labels: Class of each image. `[M]`, integers or strings.
-        class_names: Name of each class, `class_names[label]`; or `None`.
+        class_names: Name of each class, `class_names[label]`, or `None`.
         queries: How many random images to query, or their indices.
-        neighbors: How many neighbors to show of each.
+        neighbors: How many neighbors to show for each query.
         seed: Seed of the random queries.
 
     Returns:
         A `matplotlib.figure.Figure`: `figure.savefig("neighbors.png")`.
 
     Raises:
-        ValueError: If images, embeddings and labels are not equally many, or too few for the
-            queries or neighbors, or if a label has no name.
+        ValueError: If the numbers of images, embeddings and labels differ, or are too small for
+            the queries or neighbors, or if a label has no name.
     """
     labels, embeddings = np.asarray(labels).reshape(-1), np.asarray(embeddings, "float32")
     images = images.to_numpy() if hasattr(images, "to_numpy") else images  # a pandas column
     _check_counts(images, embeddings, labels, neighbors)
-    queries = _chosen(queries, len(images), seed)
-    places, similarities = _found(queries, embeddings, neighbors)
+    chosen = _chosen(queries, len(images), seed)
+    places, similarities = _found(chosen, embeddings, neighbors)
     names = names_of(labels[places.ravel()], class_names)
     captions = _captions(names, places, similarities, labels)
     pixels = {place: _pixels(images[place]) for place in np.unique(places).tolist()}
@@ -51,7 +66,7 @@ def plot_neighbors(images, embeddings, labels, *, class_names=None, queries=8, n
     figure, grid = _grid(captions, side=1.0 if names is None else 1.3)  # names need more width
     families = families_for(captions.ravel())
     for (row, column), place in np.ndenumerate(places):
-        color = RIGHT if labels[place] == labels[queries[row]] else WRONG
+        color = RIGHT if labels[place] == labels[chosen[row]] else WRONG
         axes = grid[row, column]
         _draw(axes, pixels[place].astype("float32") / brightest, color if column else "black")
         axes.set_xlabel(captions[row, column], fontfamily=families, fontsize=7.5, parse_math=False)
@@ -62,17 +77,13 @@ def plot_neighbors(images, embeddings, labels, *, class_names=None, queries=8, n
 
 def _check_counts(images, embeddings, labels, neighbors):
     count = len(images)
-    if not count == len(embeddings) == len(labels):
-        raise ValueError(
-            f"`images`, `embeddings` and `labels` must be equally many. Received: {count} images, "
-            f"{len(embeddings)} embeddings and {len(labels)} labels. Give one of each per image."
-        )
+    check_same_length("embeddings", embeddings, "images", images, "Give one per image.")
+    check_same_length("labels", labels, "images", images, "Give one per image.")
     check_integer("neighbors", neighbors, minimum=1)
     if neighbors >= count:
-        raise ValueError(
-            f"`neighbors` must be less than the number of images. Received: neighbors={neighbors} "
-            f"and {count} images. Show fewer neighbors, or give more images."
-        )
+        received = f"neighbors={neighbors} and {count} images"
+        hint = "Show fewer neighbors, or give more images."
+        refuse("neighbors", "be less than the number of images", received, hint)
 
 
 def _chosen(queries, count, seed):
@@ -83,9 +94,11 @@ def _chosen(queries, count, seed):
             return np.random.default_rng(seed).choice(count, queries, replace=False)
     elif len(queries) and -count <= np.min(queries) <= np.max(queries) < count:
         return np.arange(count)[np.asarray(queries)]
-    raise ValueError(
-        f"`queries` must be a number of images or some indices. Received: queries={queries} of "
-        f"{count} images. Give a number up to {count}, or indices from 0 to {count - 1}."
+    return refuse(
+        "queries",
+        "be a number of images or some indices",
+        f"queries={queries} of {count} images",
+        f"Give a number up to {count}, or indices from 0 to {count - 1}.",
     )
 
 
@@ -97,14 +110,14 @@ def _found(queries, embeddings, neighbors):
         neighbors, `[Q, neighbors]`.
     """
     places, similarities = nearest(embeddings[queries], neighbors + 1, gallery=embeddings)
-    # Drop the query, or the last one where many equal images hide the query.
+    # Drop the query. If many equal images hide it, drop the last neighbor.
     order = np.argsort(places == queries[:, None], axis=1, kind="stable")[:, :neighbors]
     places, similarities = (np.take_along_axis(x, order, axis=1) for x in (places, similarities))
     return np.hstack([queries[:, None], places]), similarities
 
 
 def _captions(names, places, similarities, labels):
-    """What stands under each image, `[Q, 1 + neighbors]`: its name, similarity and mark."""
+    """The text below each image, `[Q, 1 + neighbors]`: its name, similarity and mark."""
     captions = np.full(places.shape, "", object)
     if names is not None:
         captions.flat = [wrapped(name, columns=20) + "\n" for name in names]

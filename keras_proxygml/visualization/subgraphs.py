@@ -1,31 +1,45 @@
 """A picture of the proxies that samples keep."""
 
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
 import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_proxygml.graph import knn_subgraph
+from keras_proxygml.types import Tensor
 from keras_proxygml.visualization.fonts import families_for
 from keras_proxygml.visualization.names import names_of, wrapped
 from keras_proxygml.visualization.palette import RIGHT
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-def plot_subgraph(similarities, labels, k, *, class_names=None):
-    """Draws how similar the proxies are to samples, and which of them their subgraphs keep.
 
-    Each sample is a panel with all proxies from the most similar on: those of its class as green
-    diamonds, the others that are kept black, those left out gray.
+def plot_subgraph(
+    similarities: Tensor,
+    labels: ArrayLike,
+    k: int,
+    *,
+    class_names: Sequence[str] | Mapping[int | str, str] | None = None,
+) -> "Figure":
+    """Draws how similar the proxies are to samples, and which of them each subgraph keeps.
+
+    Each sample has a panel with all proxies, sorted by similarity. Proxies of its class are green
+    diamonds. Other proxies that are kept are black, and those left out are gray.
 
     Args:
-        similarities: Cosines, as a proxy layer gives them, of few samples. `[B, C, N]`.
+        similarities: Cosines of a few samples, from a proxy layer. `[B, C, N]`.
         labels: Class of each sample. `[B]`, integers in `[0, C)`.
         k: How many proxies each sample keeps, ⌈ratio · C · N⌉. N < k ≤ C·N.
-        class_names: Name of each class, `class_names[label]`; or `None`.
+        class_names: Name of each class, `class_names[label]`, or `None`.
 
     Returns:
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If k is out of its range, or a label has no name.
+        ValueError: If k is out of range, or a label has no name.
     """
     from matplotlib.figure import Figure
 

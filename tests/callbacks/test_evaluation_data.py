@@ -126,5 +126,5 @@ def test_texts():
         assert metrics(embedder, (form(texts), labels)) == expected
     assert metrics(by_name, ({"text": texts}, labels)) == expected
     assert metrics(embedder, Batches())["map@r"] == pytest.approx(expected["map@r"])
-    with pytest.raises(ValueError, match=r"one label an input.* 12 inputs and 11 labels"):
+    with pytest.raises(ValueError, match=r"one label per input.* 12 inputs and 11 labels"):
         RetrievalEvaluation((texts, labels[1:]))

@@ -116,7 +116,7 @@ def test_a_log_of_two_trainings_and_a_history_are_joined(tmp_path):
 def test_a_log_with_other_columns_in_a_later_run_is_refused(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("epoch,loss,val_map@r,val_recall@1\n0,5,0.1,0.3\n1,4,0.2\n")
-    with pytest.raises(ValueError, match=r"as many columns as its head\. Received: '1,4,0\.2'"):
+    with pytest.raises(ValueError, match=r"as many columns as its head\. Received: .* '1,4,0\.2'"):
         visualization.plot_history(path)
 
 
@@ -124,7 +124,9 @@ def test_a_log_with_other_columns_in_a_later_run_is_refused(tmp_path):
 def test_other_files_are_refused(tmp_path, text):
     path = tmp_path / "log.csv"
     path.write_text(text)
-    with pytest.raises(ValueError, match=r"must be of keras\.callbacks\.CSVLogger.*log\.csv"):
+    with pytest.raises(
+        ValueError, match=r"must be a file of keras\.callbacks\.CSVLogger.*log\.csv"
+    ):
         visualization.plot_history(path)
 
 

@@ -159,7 +159,7 @@ class Column:
 
 
 def test_neighbors_need_equally_many_of_each():
-    with pytest.raises(ValueError, match=r"Received: 3 images, 2 embeddings and 3 labels\."):
+    with pytest.raises(ValueError, match=r"`embeddings` must have 3 items.* Received: 2 items"):
         visualization.plot_neighbors(np.zeros((3, 2, 2, 1)), np.zeros((2, 2)), [0, 1, 0])
 
 
