@@ -1,4 +1,4 @@
-"""Proxies shared out over several devices."""
+"""Proxies sharded over several devices."""
 
 import keras
 
@@ -11,25 +11,25 @@ def proxy_layout(
     *,
     num_classes: int | None = None,
 ) -> keras.distribution.LayoutMap:
-    """Makes the layout of a model whose proxies are sharded by class and whose rest is replicated.
+    """Makes the layout of a model with proxies sharded by class and all other weights replicated.
 
     Each of the P devices along the axis holds the proxies (every weight named `proxies`) of C / P
     classes. Keras gives the variables of an optimizer the layout of the weight that they belong
-    to, so Adam's two moments are sharded alike. The numbers computed stay the same.
+    to, so Adam's two moments are sharded in the same way. The results do not change.
 
-    Keras asks for a weight's layout when it makes the weight: set the distribution before you build
-    the model. Only the JAX backend obeys it.
+    Keras asks for a weight's layout when it makes the weight. So set the distribution before you
+    build the model. Only the JAX backend uses layouts.
 
     Args:
         device_mesh: A `keras.distribution.DeviceMesh`.
-        axis: Name of the axis of the mesh to shard along. It may be the one that batches are
-            sharded along, too.
-        num_classes: C, to be told here if it can't be sharded evenly. With `None`, JAX raises its
-            own error when the proxies are made.
+        axis: Name of the axis of the mesh to shard along. Batches may be sharded along the same
+            axis.
+        num_classes: C, to check here that it can be sharded evenly. With `None`, JAX raises its own
+            error when the proxies are made.
 
     Returns:
-        A `keras.distribution.LayoutMap`, for `keras.distribution.ModelParallel`. Layouts of other
-        weights may be added to it.
+        A `keras.distribution.LayoutMap`, for `keras.distribution.ModelParallel`. You may add
+        layouts of other weights.
 
     Raises:
         RuntimeError: If the backend is not JAX.

@@ -3,7 +3,7 @@
     similarity_graph → knn_subgraph → reverse_label_propagation → masked_softmax_loss
 
 Axes: B samples of a batch, C classes, N proxies per class, D embedding size. A proxy's class is
-its place on the axis C, so no label matrix is ever built.
+its position on the axis C, so no label matrix is built.
 
 Source: Zhu, Yang, Deng, Liu, "Fewer is More: A Deep Graph Metric Learning Perspective Using Fewer
 Proxies", NeurIPS 2020, arXiv 2010.13636; `loss/ProxyGML.py` of its official code.
@@ -35,8 +35,8 @@ def similarity_graph(embeddings: Tensor, proxies: Tensor) -> Tensor:
         proxies: Vectors of any length. `[C, N, D]`, floats.
 
     Returns:
-        Cosines. `[B, C, N]`, in the dtype of `embeddings`: lengths are taken in float32 or wider,
-        only the product runs in half precision where the embeddings do.
+        Cosines. `[B, C, N]`, in the dtype of `embeddings`. Lengths are computed in float32 or
+        wider. Only the product runs in half precision, if the embeddings do.
 
     Raises:
         ValueError: If `embeddings` are not floats `[B, D]`.
@@ -53,9 +53,9 @@ def similarity_graph(embeddings: Tensor, proxies: Tensor) -> Tensor:
             f"shape {tuple(embeddings.shape)} and dtype {embeddings.dtype}",
             "Pool or flatten feature maps, and cast integers.",
         )
-    # A sample's cosines do not depend on its length, so dividing by its largest component, held
-    # constant, changes neither them nor their gradient. It only keeps the squares of very long and
-    # very short embeddings in range.
+    # A sample's cosines do not depend on its length. So we may divide it by its largest component,
+    # held constant: neither the cosines nor their gradient change. This keeps the squares of very
+    # long and very short embeddings in range.
     largest = ops.stop_gradient(ops.max(ops.abs(widen(embeddings)), axis=-1, keepdims=True))
     rescaled = widen(embeddings) / ops.where(largest > 1e-30, largest, 1.0)
     samples = unit(rescaled)  # [B, D]
@@ -85,8 +85,8 @@ def _cosines(samples, proxies):
     products = _products(samples, proxies)
     cosines = products * per_length
     # The backward pass needs either the cosines or the products. TensorFlow keeps the cosines
-    # anyway, XLA the products. On PyTorch, keeping the result would make a reference cycle, which
-    # delays freeing it.
+    # anyway, and XLA keeps the products. On PyTorch, keeping the result would make a reference
+    # cycle, which delays freeing it.
     is_tensorflow = keras.backend.backend() == "tensorflow"
     held, factor = (cosines, per_length) if is_tensorflow else (products, ops.square(per_length))
 
@@ -96,7 +96,7 @@ def _cosines(samples, proxies):
         along = ops.sum(of_products * held, axis=0) * factor  # [C·N]
         of_samples = ops.matmul(of_products, ops.reshape(proxies, (-1, size)))
         of_proxies = ops.matmul(ops.transpose(of_products), samples)
-        # Before the difference, not after: XLA would copy the proxies' gradient once more.
+        # Reshape before the difference: after it, XLA would copy the proxies' gradient once more.
         of_proxies = ops.reshape(of_proxies, proxies.shape)
         along = ops.reshape(along, (num_classes, num_proxies, 1))
         return of_samples, _without(num_classes * num_proxies, of_proxies, along, proxies)
@@ -106,14 +106,15 @@ def _cosines(samples, proxies):
 
 @by_xla
 def _without(of_proxies, along, proxies):
-    """The proxies' gradient without what lies along them; XLA needs one pass for it."""
+    """The proxies' gradient without its part along them. XLA needs one pass for it."""
     return of_proxies - along * proxies
 
 
 def knn_subgraph(similarities: Tensor, labels: Tensor, k: int) -> Tensor:
-    """Selects each sample's k most similar proxies, its own class's always among them.
+    """Selects each sample's k most similar proxies, which always include those of its own class.
 
-    Exactly k are selected, ties included: of equals the first, but on PyTorch its own choice.
+    Exactly k are selected, even with ties. Of equal proxies, the first are selected. On PyTorch,
+    `top_k` chooses among equals.
 
     Args:
         similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
@@ -121,8 +122,9 @@ def knn_subgraph(similarities: Tensor, labels: Tensor, k: int) -> Tensor:
         k: How many proxies each sample keeps. Must exceed N.
 
     Returns:
-        Whether a proxy belongs to the sample's subgraph. `[B, C, N]`, bool, k true a row; fewer
-        where NaN leaves fewer, which of other classes is never chosen unless all are.
+        Whether a proxy belongs to the sample's subgraph. `[B, C, N]`, bool, k true per sample. NaN
+        of another class is not selected, so fewer than k are true if too many are NaN. If k is
+        C·N, all are true.
 
     Raises:
         ValueError: If k is no integer, does not exceed N, or is larger than C·N.
@@ -146,7 +148,7 @@ def knn_subgraph(similarities: Tensor, labels: Tensor, k: int) -> Tensor:
         return ops.ones_like(similarities, dtype="bool")
     k = int(k)
     numbers = ops.reshape(ops.stop_gradient(widen(similarities)), (-1, total))
-    # PyTorch's own ranking is fast, and its compiler can't see through a search of unknown length.
+    # PyTorch's own ranking is fast, and its compiler can't trace a loop of unknown length.
     select = _ranked_first if keras.backend.backend() == "torch" else greatest
     start = num_proxies * ops.cast(ops.clip(labels, 0, num_classes - 1), "int32")
     subgraph = select(numbers, k - num_proxies, start[:, None], num_proxies)
@@ -154,12 +156,12 @@ def knn_subgraph(similarities: Tensor, labels: Tensor, k: int) -> Tensor:
 
 
 def _ranked_first(numbers, k, start, width):
-    """What `greatest` marks, by ranking. `[B, M]`, bool."""
+    """Marks what `greatest` marks, by ranking. `[B, M]`, bool."""
     columns = ops.arange(numbers.shape[1], dtype="int32")
     always = ops.logical_and(columns >= start, columns < start + width)
     usable = ops.logical_or(always, ops.logical_not(ops.isnan(numbers)))
-    # The paper adds 1 to the own class's similarities, its code 1000: infinity ranks the same and
-    # rounds nothing.
+    # The paper adds 1 to the own class's similarities, and its code adds 1000. Infinity gives the
+    # same ranking and rounds nothing.
     ranked = ops.where(always, np.inf, ops.where(usable, numbers, -np.inf))
     places = ops.top_k(ranked, k + width, sorted=False)[1]  # [B, k]
     rows = ops.broadcast_to(ops.arange(places.shape[0], dtype=places.dtype)[:, None], places.shape)
@@ -192,11 +194,11 @@ def masked_softmax_loss(scores: Tensor, reached: Tensor, labels: Tensor) -> Tens
 
     Args:
         scores: Score of each class. `[B, C]`, float32 or float64.
-        reached: Whether a class takes part. `[B, C]`, bool; the true class must.
+        reached: Whether a class takes part. `[B, C]`, bool. The true class must take part.
         labels: Class of each sample. `[B]`, integers in `[0, C)`.
 
     Returns:
-        Loss of each sample. `[B]`, in the dtype of `scores`; NaN for a label outside `[0, C)`.
+        Loss of each sample. `[B]`, in the dtype of `scores`. NaN for a label outside `[0, C)`.
 
     Reference:
         Zhu et al., 2020, section 3.3, "masked softmax".

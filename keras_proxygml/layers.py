@@ -17,12 +17,12 @@ class ProxySimilarity(keras.layers.Layer):
         num_classes: C, how many classes there are to learn. At least 2.
         num_proxies: N, how many proxies stand for each class. At least 1.
         proxies_initializer: Initializer of the proxies. Only their directions matter to the
-            similarities, but the longer they are, the smaller is a step of the optimizer on them.
+            similarities, but a step of the optimizer turns long proxies less than short ones.
         proxies_regularizer: Regularizer of the proxies, for instance `ProxySeparation`.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 
     Input shape:
-        Embeddings of any length (they need no normalisation). `[B, D]`.
+        Embeddings of any length. They need no normalization. `[B, D]`.
 
     Output shape:
         Cosines, in the layer's compute dtype. `[B, C, N]`.
@@ -67,7 +67,7 @@ class ProxySimilarity(keras.layers.Layer):
             shape=(self.num_classes, self.num_proxies, input_shape[-1]),
             initializer=self.proxies_initializer,
             regularizer=self.proxies_regularizer,
-            # Rounded to half precision before they are normalised, short proxies would vanish.
+            # In half precision, short proxies would become 0 before they are normalized.
             autocast=False,
         )
 
@@ -89,15 +89,15 @@ class ProxySimilarity(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
 class ProxyGML(ProxySimilarity):
-    """`ProxySimilarity` with the paper's defaults: to be trained with `ProxyGMLLoss`.
+    """`ProxySimilarity` with the paper's defaults, to train with `ProxyGMLLoss`.
 
     Args:
         num_classes: C, how many classes there are to learn. At least 2.
         num_proxies: N, how many proxies stand for each class. The paper has 12 for Cars196 and
-            CUB-200-2011, 1 for Stanford Online Products.
-        proxies_initializer: Initializer of the proxies; `None` is that of the official code,
+            CUB-200-2011, and 1 for Stanford Online Products.
+        proxies_initializer: Initializer of the proxies. `None` is that of the official code,
             uniform within ±1/√(C·N).
-        proxies_regularizer: Regularizer of the proxies; `None` turns it off, as the paper does
+        proxies_regularizer: Regularizer of the proxies. `None` turns it off, which the paper does
             for Stanford Online Products.
         **kwargs: Arguments of `keras.layers.Layer`, such as `name` and `dtype`.
 

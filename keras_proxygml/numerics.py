@@ -1,4 +1,4 @@
-"""What Keras's operations lack: wider dtypes, unit vectors, written-out gradients, XLA in parts."""
+"""What Keras's operations lack: wider dtypes, unit vectors, own gradients, and XLA for parts."""
 
 import functools
 
@@ -6,22 +6,23 @@ import keras
 import numpy as np
 from keras import ops
 
-# The logit of what takes no part in a softmax. It is finite, because 0 · -inf in a gradient is NaN.
+# The logit of a class that takes no part in a softmax. It is finite, because 0 · -inf in a gradient
+# is NaN.
 ABSENT = -1e30
 
-# XLA takes a second or more to compile a part of a graph, and then saves milliseconds a step. From
-# about so many proxies on, it pays within a few hundred steps.
+# XLA takes a second or more to compile a part of a graph, and then saves milliseconds per step.
+# From about this number of proxies on, that pays off within a few hundred steps.
 _WORTH_COMPILING = 2**12
 
 
 def widen(tensor):
-    """Casts half-precision floats to float32 and leaves wider ones as they are.
+    """Casts half-precision floats to float32 and does not change wider ones.
 
     Args:
         tensor: Any shape, floats.
 
     Returns:
-        The same, float32, or float64 where `tensor` is.
+        The same values, float32, or float64 if `tensor` is.
     """
     is_double = keras.backend.standardize_dtype(tensor.dtype) == "float64"
     return ops.cast(tensor, "float64" if is_double else "float32")
@@ -34,7 +35,7 @@ def widen_integers(tensor):
         tensor: Any shape, integers or floats.
 
     Returns:
-        The same, int32 where `tensor` is a narrow integer.
+        The same values, int32 if `tensor` has 8 or 16 bits.
     """
     narrow = ("int8", "uint8", "int16", "uint16")
     is_narrow = keras.backend.standardize_dtype(tensor.dtype) in narrow
@@ -44,7 +45,7 @@ def widen_integers(tensor):
 def unit(vectors):
     """Scales vectors to length 1 over their last axis, in float32 or wider.
 
-    Vectors shorter than 1e-12 are left as they are: zero stays zero, with a finite gradient.
+    Vectors shorter than 1e-12 are not scaled. Zero stays zero, with a finite gradient.
 
     Args:
         vectors: Any floats. `[..., D]`.
@@ -70,10 +71,10 @@ def reciprocal_length(vectors):
 
 
 def custom_gradient(function):
-    """Gives a function of tensors a gradient that is written out, on each backend alike.
+    """Gives a function of tensors its own gradient, on every backend.
 
     Args:
-        function: A function of tensors that returns its result and a function from the gradient
+        function: A function of tensors. It returns its result, and a function from the gradient
             of the result to the gradients of the arguments.
 
     Returns:
@@ -95,7 +96,7 @@ def custom_gradient(function):
 
 
 def is_worth_compiling(num_proxies):
-    """Tells whether the parts of a head are compiled by XLA where they can be.
+    """Tells whether there are enough proxies for XLA to pay off.
 
     Args:
         num_proxies: C·N, how many proxies there are in all.
@@ -107,21 +108,21 @@ def is_worth_compiling(num_proxies):
 
 
 def by_xla(function):
-    """Compiles a function of many proxies by XLA where it is part of a TensorFlow graph on CPUs.
+    """Compiles a function of many proxies by XLA in a TensorFlow graph on CPUs.
 
     There, Keras runs the operations of a graph one by one, each over the whole of `[B, C, N]`. XLA
     needs a few passes for many operations. On one GPU, Keras compiles the whole graph by XLA.
 
-    The function is compiled once for each shape, however many models call it: TensorFlow keeps
-    compiled code for the life of the process.
+    The function is compiled once for each shape, even if many models call it, because TensorFlow
+    keeps compiled code until the process ends.
 
     Args:
         function: A function of tensors and Python numbers, and of nothing else that changes.
 
     Returns:
-        A function `(num_proxies, *tensors)`. It runs `function(*tensors)` as it is where that is
-        eager, on JAX or PyTorch, on a GPU, by a TensorFlow without XLA, or where the C·N =
-        `num_proxies` proxies are too few for XLA to pay.
+        A function `(num_proxies, *tensors)`. It runs `function(*tensors)` without XLA in eager
+        mode, on JAX or PyTorch, on a GPU, in a TensorFlow without XLA, or if the C·N =
+        `num_proxies` proxies are too few for XLA to pay off.
     """
 
     @functools.cache
@@ -150,14 +151,14 @@ def _is_graph_on_cpus():
 
 
 def raise_unless(condition, message, value):
-    """Has a TensorFlow graph raise an error when it runs, unless XLA runs it, which can't.
+    """Makes a TensorFlow graph raise an error when it runs. XLA ignores it.
 
     On other backends, and for Keras's own symbolic tensors, nothing happens.
 
     Args:
         condition: What must hold. Scalar, bool.
-        message: The words of the error.
-        value: A tensor whose value follows them.
+        message: The text of the error.
+        value: A tensor whose value follows the text.
     """
     if keras.backend.backend() == "tensorflow" and not keras.utils.is_keras_tensor(condition):
         import tensorflow as tf

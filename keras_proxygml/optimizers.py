@@ -1,4 +1,4 @@
-"""Optimizers that know proxies."""
+"""Optimizers that treat proxies differently from other weights."""
 
 from typing import Any
 
@@ -20,38 +20,38 @@ def _is_proxies(variable):
 class ProxyAdam(keras.optimizers.Adam):
     """Adam whose proxies learn at their own rate, with L2 in the gradient.
 
-    The proxies (every weight named `proxies`) learn at `learning_rate × proxy_multiplier`,
-    whatever sets the rate: a number, a schedule or a callback. Everything else is
-    `keras.optimizers.Adam`, whose epsilon has the place it had in PyTorch 1.2, with which the
-    paper's results were made.
+    The proxies (every weight named `proxies`) learn at `learning_rate × proxy_multiplier`. A
+    number, a schedule or a callback may set the rate. Everything else is `keras.optimizers.Adam`.
+    It adds epsilon at the same point as PyTorch 1.2, which produced the paper's results.
 
     Args:
         learning_rate: Rate of all other weights: a float, a
             `keras.optimizers.schedules.LearningRateSchedule` or a callable.
-        proxy_multiplier: What the rate of the proxies is multiplied by. Above 0. The official
+        proxy_multiplier: Factor of the rate for the proxies. Above 0. The official
             code has rates of 1e-4 and 0.03, a multiplier of 300.
         l2: `l2 · w` is added to the gradient of every trainable weight w, after any clipping.
-            0 or more; the official code has 1e-4. (Keras's `weight_decay` is another thing: it
-            shrinks the weights past Adam's scaling, and the proxies too at `learning_rate`.)
-        lean_proxies: Whether the proxies do without Adam's moments, for very many classes. Then
-            weights and gradient are all that they hold: half as much. Instead of a second moment
-            for each number there is one for each proxy, of the mean of its squares, and no
-            first moment is taken. It wants a larger `proxy_multiplier`. Not with `amsgrad`.
+            0 or more. The official code has 1e-4. (Keras's `weight_decay` is different. It shrinks
+            the weights without Adam's scaling, and shrinks the proxies at `learning_rate`.)
+        lean_proxies: Whether the proxies have no moments of Adam's, for very many classes. This
+            halves their memory. Each proxy then has one second moment, that of the mean of its
+            squared gradient, and no first moment. It needs a larger `proxy_multiplier`, and does
+            not work with `amsgrad`.
         name: Name of the optimizer.
-        **adam: Arguments of `keras.optimizers.Adam`; the official code has `epsilon=0.01`.
+        **adam: Arguments of `keras.optimizers.Adam`. The official code has `epsilon=0.01`.
 
     Raises:
         ValueError: If `proxy_multiplier` or `l2` is out of range, if `proxy_multiplier` is not 1
-            and no weight to train is named `proxies`, or if `lean_proxies` meets `amsgrad`.
+            and no trainable weight is named `proxies`, or if both `lean_proxies` and `amsgrad` are
+            True.
 
     Reference:
         `train.py` and `run.sh` of the official code of Zhu et al., 2020. One second moment for each
         row of a table, but with first moments: `EmbOptimType.PARTIAL_ROWWISE_ADAM` of FBGEMM.
     """
 
-    # Why not keras.optimizers.MultiOptimizer: it takes the default optimizer silently where its
-    # patterns match nothing, has no learning_rate for callbacks to set, and a schedule or callback
-    # that sets a rate erases the ratio. Here there is one rate, multiplied at the last moment.
+    # keras.optimizers.MultiOptimizer silently uses the default optimizer if its patterns match
+    # nothing. It has no learning_rate for callbacks to set, and a schedule or a callback that sets
+    # a rate loses the ratio. Here there is one rate, multiplied in the update.
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class ProxyAdam(keras.optimizers.Adam):
         if self.built:
             return
         super().build(variables)
-        # By index, as update_step gets the platform's own variables, which have no Keras name.
+        # By index, because update_step gets the backend's own variables, which have no Keras name.
         self._proxy_indices = {i for i, v in enumerate(variables) if _is_proxies(v)}
 
     def add_variable_from_reference(self, reference_variable, name=None, initializer="zeros"):
@@ -98,7 +98,7 @@ class ProxyAdam(keras.optimizers.Adam):
         )
 
     def update_step(self, gradient, variable, learning_rate):
-        # Not in build, which Keras also calls to load a model whose proxies were frozen.
+        # Not in build, because Keras also calls that to load a model whose proxies were frozen.
         if self.proxy_multiplier != 1 and not self._proxy_indices:
             refuse(
                 "proxy_multiplier",
@@ -122,7 +122,7 @@ class ProxyAdam(keras.optimizers.Adam):
         mean_square = ops.mean(ops.square(gradient), axis=-1, keepdims=True)
         self.assign_add(velocity, (mean_square - velocity) * (1 - self.beta_2))
         step = ops.cast(self.iterations + 1, dtype)
-        # Where Keras's Adam has it: the correction of the bias is part of the rate.
+        # Keras's Adam too makes the correction of the bias part of the rate.
         rate = rate * ops.sqrt(1 - ops.power(ops.cast(self.beta_2, dtype), step))
         self.assign_sub(variable, rate * gradient / (ops.sqrt(velocity) + self.epsilon))
 

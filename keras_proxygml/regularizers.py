@@ -10,7 +10,7 @@ from keras_proxygml.checks import check_number, refuse
 from keras_proxygml.numerics import by_xla, custom_gradient, reciprocal_length, unit, widen
 from keras_proxygml.types import Tensor
 
-# How many scores are made at once: 16 MiB of float32, and as much again twice.
+# How many scores are made at once. They take 16 MiB in float32, and two copies as much again.
 _SCORES_AT_ONCE = 2**22
 
 
@@ -21,7 +21,7 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
         weight: Factor of the penalty. 0 or more.
 
     Raises:
-        ValueError: If `weight` is negative or infinite, or the weights it is applied to are not
+        ValueError: If `weight` is negative or infinite, or if the weights of the layer are not
             `[C, N, D]`.
     """
 
@@ -65,19 +65,20 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
 class ProxySeparation(ProxyRegularizer):
-    """Makes the proxies classify themselves, so that those of different classes stay apart.
+    """Makes the proxies classify each other, so that those of different classes stay apart.
 
-    Each proxy is scored against each class by the sum of its cosines to that class's proxies, and
-    pays the cross-entropy of a softmax over all classes. That sum is one product with the sum of
-    the class's unit proxies, so C classes of N proxies cost C·N × C, never (C·N)². Of these scores
-    no more than 2²² are held at once, so memory grows with the proxies alone; time grows with C².
+    The score of a proxy for a class is the sum of its cosines to that class's proxies. The penalty
+    is the cross-entropy of a softmax over all classes. The sum of cosines is one product with the
+    sum of the class's unit proxies. So C classes of N proxies need C·N × C products instead of
+    (C·N)². At most 2²² scores are held at once. So memory grows with the number of proxies, and
+    time grows with C².
 
     Args:
-        weight: The factor λ of the mean cross-entropy. 0 or more; the paper has 0.3 for Cars196
-            and CUB-200-2011, 0 for Stanford Online Products.
+        weight: The factor λ of the mean cross-entropy. 0 or more. The paper has 0.3 for Cars196
+            and CUB-200-2011, and 0 for Stanford Online Products.
 
     Raises:
-        ValueError: If `weight` is negative or infinite, or the weights it is applied to are not
+        ValueError: If `weight` is negative or infinite, or if the weights of the layer are not
             `[C, N, D]`.
 
     Reference:
@@ -103,8 +104,8 @@ class ProxySeparation(ProxyRegularizer):
 def _mean_cross_entropy(proxies):
     """The mean cross-entropy of proxies `[C, N, D]` classified by the sums of each class.
 
-    The loss is a scalar, so its gradient can be made on the way forward, from scores that are
-    then forgotten. A class sum is the sum of its unit proxies, so each of them receives the
+    The loss is a scalar, so its gradient can be computed in the forward pass, and the scores need
+    not be kept. The sum of a class is that of its unit proxies, so each of them receives the
     gradient of the sum.
     """
     num_classes, num_proxies, size = proxies.shape
@@ -120,7 +121,7 @@ def _mean_cross_entropy(proxies):
 
     def gradient(upstream):
         factors = upstream * per_length / total  # [C, N, 1]
-        # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: what lies along p falls away.
+        # d(p / |p|) = (dp - u · (u · dp)) / |p| with u = p / |p|: the part along p vanishes.
         return of_units * factors - proxies * (along * per_length * factors)
 
     return ops.mean(losses), gradient
@@ -136,8 +137,8 @@ def _classified(sums, proxies, per_length, classes):
         classes: Their classes. `[R, 1]`, integers.
 
     Returns:
-        Losses `[R, 1]`, what lies along each unit proxy of its gradient `[R, 1]`, this gradient
-        `[R, D]`, and the gradient of the sums `[C, D]`.
+        Losses `[R, 1]`, the part of each unit proxy's gradient along the proxy `[R, 1]`, this
+        gradient `[R, D]`, and the gradient of the sums `[C, D]`.
     """
     scores = ops.matmul(proxies, ops.transpose(sums)) * per_length  # [R, C]
     log_sums = ops.logsumexp(scores, axis=-1, keepdims=True)
@@ -150,12 +151,12 @@ def _classified(sums, proxies, per_length, classes):
 
 
 def _in_blocks(sums, proxies, per_length, classes):
-    """What `_classified` gives for all proxies, given as many at a time as are allowed."""
+    """Runs `_classified` on all proxies, in blocks that fit the allowed number of scores."""
     total = proxies.shape[0]
     rows = max(1, _SCORES_AT_ONCE // sums.shape[0])
     if rows >= total:
         return _classified(sums, proxies, per_length, classes)
-    # A proxy of zeros adds nothing to the gradient of the sums; what else it gets is cut off.
+    # A proxy of zeros adds nothing to the gradient of the sums. Its other results are cut off.
     padding = ((0, -total % rows), (0, 0))
     columns = proxies, per_length, classes
     blocks = [ops.reshape(ops.pad(x, padding), (-1, rows, x.shape[1])) for x in columns]
@@ -175,17 +176,17 @@ def _in_blocks(sums, proxies, per_length, classes):
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
 class ProxyMerging(ProxyRegularizer):
-    """Draws the proxies of each class together, so that it keeps no more of them than it needs.
+    """Draws the proxies of each class together, so that a class keeps only those that it needs.
 
-    It is the sum of the distances ‖w - v‖ between the unit proxies of each class, every pair once,
-    over C · N · (N - 1). As lengths and not squares are summed, pairs of proxies that do not need
-    to differ become equal. Made for `SoftTripleLoss`.
+    The penalty is the sum of the distances ‖w - v‖ between the unit proxies of each class, divided
+    by C · N · (N - 1). Each pair counts once. Distances are not squared, so proxies that need not
+    differ become equal. It is made for `SoftTripleLoss`.
 
     Args:
-        weight: The factor τ. 0 or more; the paper has 0.2 (for 10 proxies per class).
+        weight: The factor τ. 0 or more. The paper has 0.2 for 10 proxies per class.
 
     Raises:
-        ValueError: If `weight` is negative or infinite, or the weights it is applied to are not
+        ValueError: If `weight` is negative or infinite, or if the weights of the layer are not
             `[C, N, D]`.
 
     Reference:
@@ -209,7 +210,7 @@ class ProxyMerging(ProxyRegularizer):
         units = unit(proxies)
         squares = 2 - 2 * ops.matmul(units, ops.transpose(units, (0, 2, 1)))  # [C, N, N]
         each_pair_once = np.triu(np.ones((num_proxies, num_proxies), "bool"), 1)
-        # The root's slope at 0 is infinite: merged proxies have distance 0 and gradient 0.
+        # The slope of the root at 0 is infinite. Merged proxies have distance 0 and gradient 0.
         is_apart = ops.logical_and(each_pair_once, squares > 0)
         distances = ops.where(is_apart, ops.sqrt(ops.where(is_apart, squares, 1.0)), 0.0)
         num_ordered_pairs = num_classes * num_proxies * (num_proxies - 1)

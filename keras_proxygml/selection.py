@@ -1,8 +1,8 @@
 """The k greatest numbers of a row, found by counting alone.
 
-Sorting is slow where XLA does it, and needs a whole row in one place. Counts are fast, and those of
-parts of a row add up: where the columns are sharded over devices, these exchange a few numbers a
-row and never the row.
+Sorting is slow in XLA, and it needs a whole row on one device. Counting is fast, and the counts of
+parts of a row add up. If the columns are sharded over devices, the devices exchange a few numbers
+per row and never the row.
 """
 
 from statistics import NormalDist
@@ -14,15 +14,15 @@ from keras import ops
 
 from keras_proxygml.numerics import is_worth_compiling
 
-# How many limits are guessed, of which random similarities need fewer than 20, before they are
-# halved: where the k-th number and the next are equal, guessing alone would not end.
+# How many limits are guessed before the search bisects. Random similarities need fewer than 20. If
+# the k-th number and the next are equal, guessing alone would not end.
 _GUESSES = 24
-# How many numbers of a row are enough for a first guess of its limits.
+# How many numbers of a row suffice for a first guess of its limits.
 _SAMPLE = 256
 
 
 class _Others(NamedTuple):
-    """Rows of numbers to choose from: all of a row but a few, which are counted and subtracted."""
+    """Rows to choose from, without a few numbers, which are counted and subtracted."""
 
     lanes: object  # [B, L, ⌈M / L⌉], NaN behind the last number
     left_out: object  # [B, A]
@@ -31,9 +31,8 @@ class _Others(NamedTuple):
     def count(self, condition):
         """How many of each row meet a condition on numbers and their places, `[B, 1]`.
 
-        On a CPU XLA would write down what it finds of each number, and then sum that. Side by side
-        in 16 parts of the row, it makes the sums as it reads them, and takes little longer than
-        reading does.
+        On a CPU, XLA would materialize the boolean array before summing it. With 16 parts of the
+        row side by side, it sums while it reads, which takes little longer than reading.
         """
         _, lanes, length = self.lanes.shape
         places = ops.arange(length, dtype="int32")
@@ -43,17 +42,17 @@ class _Others(NamedTuple):
 
 
 def greatest(numbers, k, start, width):
-    """Marks the k greatest of each row, of equals the first, and `width` columns besides.
+    """Marks the k greatest of each row, the first among equals, and `width` more columns.
 
     Args:
         numbers: Floats `[B, M]`, 32 or 64 bits.
         k: How many, up to M - `width`.
-        start: The first of the columns to mark whatever their numbers. `[B, 1]`, int32.
-        width: How many these are. Not counted in k.
+        start: The first of the columns that are always marked. `[B, 1]`, int32.
+        width: How many columns are always marked. They do not count in k.
 
     Returns:
-        `[B, M]`, bool, k + `width` true a row. Elsewhere NaN is never marked: where too few others
-        are left, fewer.
+        `[B, M]`, bool, k + `width` true per row. NaN is not marked in other columns, so fewer are
+        true if too many are NaN.
     """
     total = numbers.shape[1]
     lanes = _in_lanes(numbers)
@@ -69,8 +68,8 @@ def greatest(numbers, k, start, width):
 def _in_lanes(numbers):
     """Numbers `[B, M]` as `[B, L, ⌈M / L⌉]`, NaN behind the last number of a row.
 
-    L is 16 where a single CPU and XLA count many numbers, else 1. A reshape of columns that are
-    sharded over devices could gather them, and GPUs need no help.
+    L is 16 if XLA counts many numbers on a single CPU, else 1. Reshaping columns that are sharded
+    over devices could gather them. GPUs do not need it.
     """
     is_single_cpu = keras.distribution.list_devices() == ["cpu:0"]
     lanes = 16 if is_single_cpu and is_worth_compiling(numbers.shape[1]) else 1
@@ -87,7 +86,7 @@ def _limits(others, total, k):
     """
     normal = NormalDist()
     mean, deviation = _mean_and_deviation(others.lanes)
-    # If the numbers were normal: where the limit would be, and the distance of neighbours there.
+    # The limit, and the distance of neighbors there, if the numbers were normally distributed.
     quantile = normal.inv_cdf(1 - k / (total + 1))
     spacing = deviation / (total * normal.pdf(quantile))
     guess = _to_integers(mean + quantile * deviation)
@@ -102,7 +101,8 @@ def _limits(others, total, k):
         is_low = reach >= k
         low, reach_low = ops.where(is_low, guess, low), ops.where(is_low, reach, reach_low)
         high, reach_high = ops.where(is_low, high, guess), ops.where(is_low, reach_high, reach)
-        # Until both limits are met: leap as many neighbours as reach it too many, ever farther.
+        # Until both limits are known, move by as many neighbors as too many reach it, and farther
+        # in each step.
         leapt = _to_floats(guess) + 2.0**step * spacing * ops.cast(reach - k, spacing.dtype)
         between = _between(step, low, high, reach_low - k, reach_low - reach_high)
         is_bounded = ops.logical_and(low > lowest, high < highest)
@@ -121,7 +121,7 @@ def _limits(others, total, k):
 def _between(step, low, high, missing, reaching):
     """A float between two limits, as `missing` of the `reaching` numbers between them lie below."""
     share = ops.cast(missing, step.dtype) / ops.cast(reaching, step.dtype)
-    share = ops.where(step % 4 == 3, 0.5, share)  # lest one of the limits creeps
+    share = ops.where(step % 4 == 3, 0.5, share)  # or one of the limits could move slowly
     return _to_floats(low) + share * (_to_floats(high) - _to_floats(low))
 
 
@@ -131,7 +131,7 @@ def _halfway(low, high):
 
 
 def _mean_and_deviation(lanes):
-    """About those of each row's numbers; of a long row one lane is enough."""
+    """Estimates of those of each row. For a long row, one lane suffices."""
     _, number, length = lanes.shape
     sample = lanes[:, 0] if length > _SAMPLE else ops.reshape(lanes, (-1, number * length))
     finite = ops.where(ops.isfinite(sample), sample, 0)
@@ -139,9 +139,9 @@ def _mean_and_deviation(lanes):
 
 
 def _end_of_first(others, low, high, number, reaching):
-    """Where to stop for the first `number` of the `reaching` numbers between two limits.
+    """The place behind the first `number` of the `reaching` numbers between two limits.
 
-    All `[B, 1]`; a place behind the row where there are no more than that.
+    All `[B, 1]`. If there are no more than `number`, it is a place behind the row.
     """
     _, lanes, length = others.lanes.shape
     behind = ops.full_like(number, length * lanes + 1)
@@ -170,7 +170,7 @@ def _end_of_first(others, low, high, number, reaching):
 def _to_integers(floats):
     """Integers in the order of floats, one for each.
 
-    Floats too small to be normal, which some of TensorFlow's threads take for 0, are 0 here.
+    Subnormal floats are 0 here, because some of TensorFlow's threads round them to 0.
     """
     _, integer, skipped = _kind(floats)
     bits = ops.view(ops.absolute(floats), integer)

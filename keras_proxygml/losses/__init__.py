@@ -1,4 +1,4 @@
-"""Losses on labels `[B]` and proxy similarities `[B, C, N]`; some on embeddings `[B, D]`."""
+"""Losses of labels `[B]` and proxy similarities `[B, C, N]` or embeddings `[B, D]`."""
 
 from keras_proxygml.losses.anchor import ProxyAnchorLoss as ProxyAnchorLoss
 from keras_proxygml.losses.anchor import proxy_anchor as proxy_anchor

@@ -25,8 +25,8 @@ def proxy_anchor(
 
     Returns:
         The one value of the whole batch, given to every sample. `[B]`, float32, or float64 where
-        `similarities` are. NaN for a sample whose label is outside `[0, C)` where its value can't
-        be read (inside a compiled graph).
+        `similarities` are. In a compiled graph, where labels can't be checked, NaN for a sample
+        whose label is outside `[0, C)`.
 
     Raises:
         ValueError: As `ProxyLoss` does.
@@ -53,27 +53,27 @@ def _log_one_plus_sum(exponents, takes_part):
 class ProxyAnchorLoss(ProxyLoss):
     """The Proxy-Anchor loss, for a model that ends in `ProxySimilarity`.
 
-    It is a value of a whole batch: the mean of log(1 + Σ e^(-alpha · (cos - margin))) over the
-    classes in the batch, its sum over their samples, plus the mean of
-    log(1 + Σ e^(alpha · (cos + margin))) over all classes, its sum over the samples of others. A
-    class without a sample pulls at nothing and adds 0. The definition has one proxy per class;
-    with N > 1 the nearest proxy of each class counts.
+    The loss is one value for the whole batch, the sum of two terms. The first is the mean of
+    log(1 + Σ e^(-alpha · (cos - margin))) over the classes in the batch. Its sum runs over the
+    samples of the class. The second is the mean of log(1 + Σ e^(alpha · (cos + margin))) over all
+    classes. Its sum runs over the samples of other classes. The definition has one proxy per
+    class. With N > 1, the nearest proxy of each class counts.
 
-    Every sample is given the batch's value, so that the mean is that value. It follows that
-    `sample_weight` and `class_weight` scale the value and leave no sample out, and that under
-    `tf.distribute` each replica computes the value of its own share of the batch and the mean of
-    these counts: it trains like one device with that smaller batch, not with the whole one.
+    Every sample gets the batch's value, so that the mean is that value. So `sample_weight` and
+    `class_weight` scale the value, and leave no sample out. Under `tf.distribute`, each replica
+    computes the value of its own share of the batch, and the mean of these values counts. It
+    trains like one device with that smaller batch.
 
     Args:
-        margin: Cosines of positives should exceed it, those of negatives stay below its negative.
-            0 or more. The default 0.1 is the paper's and pytorch-metric-learning's.
-        alpha: Factor of the cosines: the larger it is, the more the hardest samples count. Above
+        margin: Cosines of positives should be above `margin`, and those of negatives below
+            `-margin`. 0 or more. The default 0.1 is the paper's and pytorch-metric-learning's.
+        alpha: Factor of the cosines. The larger it is, the more the hardest samples count. Above
             0. The default 32 is the paper's and pytorch-metric-learning's.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `margin` or `alpha` is out of its range; also as `ProxyLoss` does.
+        ValueError: If `margin` or `alpha` is out of range. Also as `ProxyLoss` does.
 
     Reference:
         Kim et al., 2020, arXiv 2003.13911, equation 4.

@@ -21,11 +21,11 @@ class Loss(keras.losses.Loss):
 
     Args:
         name: Name of the loss.
-        reduction: As in `keras.losses.Loss`; `None` gives the loss of each sample, `[B]`. Under
-            `tf.distribute` each replica's mean counts alike, as with every loss of Keras: where
-            the last batch does not divide evenly, a sample of a smaller share weighs a little more.
-        dtype: "float32" (the default) or "float64", whatever the dtype policy is. Labels pass
-            through this dtype, and half precision would round them.
+        reduction: As in `keras.losses.Loss`. `None` gives the loss of each sample, `[B]`. Under
+            `tf.distribute`, each replica's mean has the same weight, as with every loss of Keras.
+            If the last batch does not divide evenly, a sample of a smaller share weighs more.
+        dtype: "float32" (the default) or "float64", for any dtype policy. Keras casts labels to
+            this dtype, and half precision would round them.
         **arguments: Arguments of the loss's function.
 
     Raises:
@@ -85,7 +85,7 @@ class ProxyLoss(Loss):
 
     Call arguments:
         labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`, or whole numbers in
-            float32 or float64, as Keras's own data generators give them.
+            float32 or float64, which Keras's own data generators give.
         similarities: Cosines of samples and proxies. `[B, C, N]`.
 
     Returns:
@@ -93,9 +93,9 @@ class ProxyLoss(Loss):
 
     Raises:
         ValueError: If labels are not integers in `[0, C)`, or similarities are not `[B, C, N]`, or
-            of more than 2²⁴ classes in float32. In a graph, where the values of labels can't be
-            read, a label outside `[0, C)` gives NaN, or an error when the graph runs where it is
-            TensorFlow's and XLA does not compile it.
+            have more than 2²⁴ classes in float32. A graph can't read the values of labels. There,
+            a label outside `[0, C)` gives NaN. TensorFlow's graphs raise an error when they run,
+            unless XLA compiles them.
     """
 
     def __call__(self, y_true, y_pred, sample_weight=None):
@@ -123,9 +123,9 @@ class EmbeddingLoss(Loss):
         **arguments: As in `Loss`.
 
     Call arguments:
-        labels: Class of each sample. `[B]` or `[B, 1]`, any integers: only whether they are equal
-            matters. On JAX, `fit` cuts integers to 32 bits before any loss sees them: renumber
-            wider labels there.
+        labels: Class of each sample. `[B]` or `[B, 1]`, any integers. The loss only asks whether
+            two labels are equal. On JAX, `fit` cuts integers to 32 bits before any loss sees them,
+            so renumber wider labels there.
         embeddings: Vectors. `[B, D]`.
 
     Returns:
@@ -136,13 +136,13 @@ class EmbeddingLoss(Loss):
     """
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        # Keras casts labels to the loss's dtype, in which 16777217 is 16777216. A class is known
-        # as well by the first of its samples in the batch, a small number.
+        # Keras casts labels to the loss's dtype, and float32 rounds 16777217 to 16777216. The
+        # index of its first sample in the batch identifies a class too, and is a small number.
         labels = ops.convert_to_tensor(numbered(check_labels(y_true)))
         labels = ops.reshape(labels, (ops.shape(y_pred)[0],))
         same_class = ops.equal(labels[:, None], labels[None, :])
         batch = ops.shape(labels)[0]
-        # Not argmax, which TensorFlow refuses where a replica gets no sample.
+        # Not argmax, which TensorFlow refuses if a replica gets no sample.
         first = ops.min(ops.where(same_class, ops.arange(batch, dtype="int32"), batch), axis=1)
         return super().__call__(first, y_pred, sample_weight)
 

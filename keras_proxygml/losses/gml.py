@@ -28,13 +28,13 @@ def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) 
         Loss of each sample. `[B]`, float32, or float64 where `similarities` are.
 
     Raises:
-        ValueError: If k is no integer or out of its range; also as `ProxyLoss` does.
+        ValueError: If k is not an integer or is out of range. Also as `ProxyLoss` does.
 
     Reference:
         Zhu et al., 2020, sections 3.2 and 3.3; `loss/ProxyGML.py` of the official code.
     """
     labels, similarities = check_similarities(labels, similarities)
-    # As a tensor: in a search over scales, XLA would compile the loss again for each number.
+    # XLA would compile the loss again for each number, but not for each tensor.
     scale = ops.convert_to_tensor(scale, similarities.dtype)
     num_proxies = math.prod(similarities.shape[1:])
     return _on_subgraph(num_proxies, labels, similarities, k, scale)
@@ -51,25 +51,25 @@ def _on_subgraph(labels, similarities, k, scale):
 class ProxyGMLLoss(ProxyLoss):
     """The classification loss of ProxyGML, for a model that ends in a proxy layer.
 
-    Each sample keeps the k = ⌈ratio · C · N⌉ proxies most similar to it, those of its own class
-    always among them, and is classified by the sum of the similarities kept of each class. (The
-    paper's other term, the proxies' own, is `ProxySeparation`, a regularizer of the layer.)
+    Each sample keeps the k = ⌈ratio · C · N⌉ proxies most similar to it. These always include the
+    proxies of its own class. The score of a class is the sum of the similarities to its proxies
+    that are kept. The paper's other term is `ProxySeparation`, a regularizer of the layer.
 
-    With 4,096 proxies or more, a TensorFlow graph on CPUs has it compiled by XLA, whatever the
-    model's `jit_compile` says. Train with `run_eagerly=True` to look into it.
+    With 4,096 proxies or more, XLA compiles the loss in a TensorFlow graph on CPUs, even if the
+    model's `jit_compile` is False. Train with `run_eagerly=True` to debug it.
 
     Args:
         ratio: Share of all proxies that a sample keeps, in (0, 1]. It must be more than 1/C, so
             that a negative is left. The paper has 0.05.
         scale: Factor of the class scores before the softmax, above 0. A score sums N cosines,
-            which acts like a temperature of 1/N: N · scale of 4 to 10 is a good start. (The
-            official code has 20 for N = 1, in a line commented out.)
+            which acts like a temperature of 1/N. N · scale of 4 to 10 is a good start. (The
+            official code has 20 for N = 1, in a line that is commented out.)
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `ratio` or `scale` is out of its range, or `ratio` keeps no negative; also
-            as `ProxyLoss` does.
+        ValueError: If `ratio` or `scale` is out of range, or if `ratio` keeps no negative. Also as
+            `ProxyLoss` does.
 
     Reference:
         Zhu et al., 2020, sections 3.2 and 3.3.
@@ -94,7 +94,7 @@ class ProxyGMLLoss(ProxyLoss):
         return proxy_gml(labels, similarities, self._k(num_classes, num_proxies), self.scale)
 
     def _k(self, num_classes, num_proxies):
-        # In the order of the official code, whose rounding decides where the product is whole.
+        # The order of the official code: its rounding decides if the product is near an integer.
         k = math.ceil(self.ratio * num_classes * num_proxies)
         if k <= num_proxies:
             refuse(

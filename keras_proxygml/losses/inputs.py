@@ -13,15 +13,15 @@ def check_labels(labels: Tensor) -> Tensor:
     """Raises if labels are not class numbers. Call it before Keras casts them.
 
     Args:
-        labels: Class of each sample. `[B]` or `[B, 1]`: integers, or whole numbers in float32 or
+        labels: Class of each sample. `[B]` or `[B, 1]`, integers, or whole numbers in float32 or
             float64, which Keras's own data generators give. A list or an array.
 
     Returns:
         The labels as an array or tensor.
 
     Raises:
-        ValueError: If the labels are names, fractions, rounded or one-hot rows. In a graph of
-            TensorFlow's, fractions raise as it runs, unless XLA compiles it.
+        ValueError: If the labels are names, fractions, half-precision floats or one-hot rows. A
+            TensorFlow graph raises for fractions when it runs, unless XLA compiles it.
     """
     if labels is None:
         hint = "Give fit the labels too: as its second argument, or in batches (inputs, labels)."
@@ -32,7 +32,7 @@ def check_labels(labels: Tensor) -> Tensor:
     if dtype.startswith(("str", "bytes", "object")):
         hint = "Number the names: classes, labels = numpy.unique(names, return_inverse=True)."
         refuse("labels", "be class numbers", f"dtype {dtype}", hint)
-    # TensorFlow knows no rank after fit has seen both [B] and [B, 1].
+    # TensorFlow does not know the rank once fit has seen both [B] and [B, 1].
     shape = None if getattr(labels.shape, "rank", 1) is None else tuple(labels.shape)
     if shape is not None and len(shape) != 1 and shape[1:] != (1,):
         refuse(
@@ -52,7 +52,7 @@ def check_labels(labels: Tensor) -> Tensor:
 
 
 def _is_class(labels):
-    # From there on, neighboring integers share a number in float32, or int32 has none.
+    # From here on, float32 rounds neighboring integers to one number, or int32 overflows.
     end = 2**24 if keras.backend.standardize_dtype(labels.dtype) == "float32" else 2**31
     is_whole = ops.equal(labels, ops.floor(labels))
     return ops.logical_and(is_whole, ops.abs(labels) < end)
@@ -73,14 +73,14 @@ def _check_whole(labels):
 
 
 def as_integers(labels: Tensor) -> Tensor:
-    """Makes integers of whole floats, and 32 bits of fewer.
+    """Casts whole floats and narrow integers to int32.
 
     Args:
-        labels: Class of each sample, as `check_labels` lets them pass. `[B]` or `[B, 1]`.
+        labels: Class of each sample, checked by `check_labels`. `[B]` or `[B, 1]`.
 
     Returns:
-        The same, integers; -1, which is no class, for a fraction, which only a compiled graph lets
-        pass.
+        The same labels, integers. A fraction, which can occur only in a compiled graph, becomes -1,
+        which is not a class.
     """
     if "int" in keras.backend.standardize_dtype(labels.dtype):
         return widen_integers(labels)
@@ -88,13 +88,13 @@ def as_integers(labels: Tensor) -> Tensor:
 
 
 def numbered(labels: Tensor) -> Tensor:
-    """Numbers classes from 0, unless labels are tensors: JAX would cut int64 to 32 bits.
+    """Numbers classes from 0, unless labels are tensors, because JAX would cut int64 to 32 bits.
 
     Args:
-        labels: Class of each sample, as `check_labels` lets them pass. `[B]` or `[B, 1]`.
+        labels: Class of each sample, checked by `check_labels`. `[B]` or `[B, 1]`.
 
     Returns:
-        The tensor as it is, or the class numbers of an array, `[B]`, int32.
+        The same tensor, or the class numbers of an array, `[B]`, int32.
     """
     if ops.is_tensor(labels):
         return labels
@@ -102,10 +102,10 @@ def numbered(labels: Tensor) -> Tensor:
 
 
 def check_range(labels: Tensor, num_classes: int) -> None:
-    """Raises if a label is no class, where the labels' values can be read.
+    """Raises if a label is not a class, where the values of labels can be read.
 
-    Inside a compiled graph they can't: there the loss itself is NaN, except that TensorFlow's
-    graph raises as it runs where XLA does not compile it.
+    A compiled graph can't read them, and the loss is NaN there. TensorFlow's graphs raise when
+    they run, unless XLA compiles them.
 
     Args:
         labels: Class of each sample. `[B]` or `[B, 1]`, integers.
@@ -123,7 +123,7 @@ def check_range(labels: Tensor, num_classes: int) -> None:
     try:
         none_wrong = not bool(ops.any(is_wrong))
     except TypeError:  # what the tracers of TensorFlow, JAX and Keras raise
-        # A batch may be empty: a replica's share of the last one.
+        # A batch may be empty, if it is a replica's share of the last batch.
         least, most = ops.min(labels, initial=num_classes), ops.max(labels, initial=-1)
         message = f"`labels` must {allowed}. {hint} Received, the smallest and the largest:"
         raise_unless(ops.logical_not(ops.any(is_wrong)), message, ops.stack([least, most]))
@@ -154,7 +154,7 @@ def check_rank(similarities: Tensor) -> None:
 
 
 def check_similarities(labels: Tensor, similarities: Tensor) -> tuple[Tensor, Tensor]:
-    """Checks labels and similarities, flattens the ones and widens the others.
+    """Checks labels and similarities, flattens the labels and widens the floats.
 
     Args:
         labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`.
@@ -174,7 +174,7 @@ def check_similarities(labels: Tensor, similarities: Tensor) -> tuple[Tensor, Te
 
 
 def check_embeddings(labels: Tensor, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-    """Checks labels and embeddings, flattens the ones and widens the others.
+    """Checks labels and embeddings, flattens the labels and widens the floats.
 
     Args:
         labels: Class of each sample. `[B]` or `[B, 1]`, any integers.

@@ -1,4 +1,4 @@
-"""The losses on pairs of a batch's embeddings."""
+"""The losses on pairs of embeddings in a batch."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ def pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
         labels: Class of each sample. `[B]`, integers.
 
     Returns:
-        Whether two samples are a positive pair, of the same class and not one sample, and whether
-        they are a negative pair, of different classes. Both `[B, B]`, bool.
+        Whether two samples are a positive pair: two samples of one class. Whether they are a
+        negative pair: of different classes. Both `[B, B]`, bool.
     """
     same_class = ops.equal(labels[:, None], labels[None, :])
     numbers = ops.arange(ops.shape(labels)[0], dtype="int32")
@@ -31,18 +31,18 @@ def pairs(labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pairwise_distances(embeddings: Tensor, distance: str = "L2") -> Tensor:
-    """Measures how far each embedding is from each other.
+    """Computes the distance of each embedding to each other.
 
     Args:
         embeddings: Vectors. `[B, D]`, floats.
         distance: "L2", "squared-L2", or "angular": 1 minus the cosine.
 
     Returns:
-        `[B, B]`, float32, or float64 where `embeddings` are. 0 or more, but for rounding. The
+        `[B, B]`, float32, or float64 where `embeddings` are. 0 or more, except for rounding. The
         gradient at distance 0 is 0.
 
     Raises:
-        ValueError: If `distance` is no such name.
+        ValueError: If `distance` is another name.
     """
     check_choice("distance", distance, DISTANCES)
     if distance == "angular":
@@ -91,8 +91,8 @@ def npairs(labels: Tensor, embeddings: Tensor) -> Tensor:
     labels, embeddings = check_embeddings(labels, embeddings)
     products = ops.matmul(embeddings, ops.transpose(embeddings))  # [B, B]
     same_class = ops.equal(labels[:, None], labels[None, :])
-    # The target is uniform over the samples of the class, the sample itself among them: at least
-    # one. So their products are averaged.
+    # The target is uniform over the samples of the class, so their products are averaged. The
+    # sample itself is one of them, so there is at least one.
     num_same = ops.sum(ops.cast(same_class, products.dtype), axis=-1)
     mean_product = ops.sum(ops.where(same_class, products, 0.0), axis=-1) / num_same
     return ops.logsumexp(products, axis=-1) - mean_product
@@ -102,10 +102,10 @@ def npairs(labels: Tensor, embeddings: Tensor) -> Tensor:
 class NPairsLoss(EmbeddingLoss):
     """The N-pairs loss, for a model that ends in embeddings.
 
-    A softmax over a sample's dot products with all samples of the batch, itself among them,
-    against those of its class: tensorflow-addons' loss of the matrix `embeddings · embeddingsᵀ`.
-    A sample without a positive has itself for the target. Vectors are taken at their length, as
-    the paper does.
+    A softmax runs over a sample's dot products with all samples of the batch, including itself. The
+    samples of its class are the target. It equals tensorflow-addons' loss of the matrix
+    `embeddings · embeddingsᵀ`. A sample without a positive is its own target. Vectors are not
+    normalized, as in the paper.
 
     Args:
         name: Name of the loss.
@@ -140,9 +140,9 @@ def lifted_structure(labels: Tensor, embeddings: Tensor, margin: float = 1.0) ->
         margin: As in `LiftedStructureLoss`.
 
     Returns:
-        Loss of each sample, each pair shared by both of its samples, scaled so that the batch's
-        mean is the loss. `[B]`, float32, or float64 where `embeddings` are. 0 where there is no
-        positive pair, or no negative.
+        Loss of each sample, scaled so that the batch's mean is the loss. Both samples of a pair
+        share its loss. `[B]`, float32, or float64 where `embeddings` are. 0 if there is no positive
+        pair, or no negative.
 
     Raises:
         ValueError: As `EmbeddingLoss` does.
@@ -153,11 +153,11 @@ def lifted_structure(labels: Tensor, embeddings: Tensor, margin: float = 1.0) ->
     labels, embeddings = check_embeddings(labels, embeddings)
     distances = pairwise_distances(embeddings)
     positive, negative = pairs(labels)
-    # log Σ e^(margin - d) over each sample's negatives, then over those of both samples of a pair.
+    # log Σ e^(margin - d) over the negatives of each sample, then over those of both in a pair.
     nearness = ops.logsumexp(ops.where(negative, margin - distances, ABSENT), axis=-1)  # [B]
     of_pairs = ops.logaddexp(nearness[:, None], nearness[None, :]) + distances  # [B, B]
     losses = ops.where(positive, ops.square(ops.relu(of_pairs)), 0.0)
-    # Both (i, j) and (j, i) are counted, above and below; the half is the definition's.
+    # The sum and num_pairs count both (i, j) and (j, i). The half is part of the definition.
     num_pairs = ops.sum(ops.cast(positive, losses.dtype))
     return share_of_mean(ops.sum(losses, axis=-1) / 2, num_pairs)
 
@@ -166,18 +166,18 @@ def lifted_structure(labels: Tensor, embeddings: Tensor, margin: float = 1.0) ->
 class LiftedStructureLoss(EmbeddingLoss):
     """The lifted structure loss, for a model that ends in embeddings.
 
-    Half the mean, over all positive pairs of the batch, of the squared hinge of
-    d + log Σ e^(margin - dₙ), the sum over the distances dₙ of both samples to their negatives. It
-    is 0 where the batch has no positive pair or is of one class.
+    A positive pair at distance d costs half the squared hinge of d + log Σ e^(margin - dₙ). The sum
+    runs over the distances dₙ of both samples to their negatives. The loss is the mean over all
+    positive pairs of the batch. It is 0 if the batch has no positive pair or only one class.
 
     Args:
-        margin: How far away negatives should be. 0 or more. The default 1 is the paper's and that
-            of tensorflow-addons.
+        margin: The distance that negatives should have. 0 or more. The default 1 is that of the
+            paper and of tensorflow-addons.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `EmbeddingLoss`.
 
     Raises:
-        ValueError: If `margin` is negative; also as `EmbeddingLoss` does.
+        ValueError: If `margin` is negative. Also as `EmbeddingLoss` does.
 
     Reference:
         Song et al., 2016, arXiv 1511.06452, equation 4.

@@ -1,4 +1,4 @@
-"""The losses that are one softmax over a score of each class."""
+"""The losses that are one softmax over a score for each class."""
 
 import math
 from typing import Any
@@ -32,7 +32,7 @@ def own_class(labels: Tensor, num_classes: int) -> Tensor:
         num_classes: C, how many classes there are.
 
     Returns:
-        `[B, C]`, bool, one true a row; none for a label outside `[0, C)`.
+        `[B, C]`, bool, one true per row, and none for a label outside `[0, C)`.
     """
     return ops.equal(labels[:, None], ops.arange(num_classes, dtype="int32"))
 
@@ -66,16 +66,16 @@ def normalized_softmax(labels: Tensor, similarities: Tensor, temperature: float 
 class NormalizedSoftmaxLoss(ProxyLoss):
     """The softmax loss on cosines, for a model that ends in `ProxySimilarity`.
 
-    The definition has one proxy per class; with N > 1 the nearest proxy of each class counts.
+    The definition has one proxy per class. With N > 1, the nearest proxy of each class counts.
 
     Args:
-        temperature: What cosines are divided by. Above 0. The default 0.05 is the paper's and
+        temperature: Divisor of the cosines. Above 0. The default 0.05 is the paper's and
             pytorch-metric-learning's.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `temperature` is not above 0; also as `ProxyLoss` does.
+        ValueError: If `temperature` is not above 0. Also as `ProxyLoss` does.
 
     Reference:
         Zhai and Wu, 2019, arXiv 1811.12649.
@@ -115,7 +115,7 @@ def proxy_nca(labels: Tensor, similarities: Tensor, scale: float = 9.0) -> Tenso
         Teh et al., 2020, arXiv 2004.01113.
     """
     labels, similarities = check_similarities(labels, similarities)
-    # Unit vectors are ‖x - p‖² = 2 - 2 cos apart, and a softmax does not see the constant.
+    # For unit vectors, ‖x - p‖² = 2 - 2 cos. The constant does not change a softmax.
     return _softmax_loss(2 * scale * nearest_proxies(similarities), labels)
 
 
@@ -123,19 +123,19 @@ def proxy_nca(labels: Tensor, similarities: Tensor, scale: float = 9.0) -> Tenso
 class ProxyNCALoss(ProxyLoss):
     """The Proxy-NCA loss, for a model that ends in `ProxySimilarity`.
 
-    A softmax over -scale · ‖x - p‖² of unit vectors, which is the normalized softmax loss at
+    A softmax runs over -scale · ‖x - p‖² of unit vectors. That is the normalized softmax loss at
     temperature 1 / (2 · scale). The true class is in the denominator, as in Proxy-NCA++ and
-    pytorch-metric-learning; the first paper (Movshovitz-Attias et al., 2017) left it out. The
-    definition has one proxy per class; with N > 1 the nearest proxy of each class counts.
+    pytorch-metric-learning. The first paper (Movshovitz-Attias et al., 2017) left it out. The
+    definition has one proxy per class. With N > 1, the nearest proxy of each class counts.
 
     Args:
         scale: Factor of the squared distances. Above 0. The default 9 is that of Proxy-NCA++
-            (its temperature is 1/9); pytorch-metric-learning has 1, nearly flat.
+            (its temperature is 1/9). pytorch-metric-learning has 1, which is nearly flat.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `scale` is not above 0; also as `ProxyLoss` does.
+        ValueError: If `scale` is not above 0. Also as `ProxyLoss` does.
 
     Reference:
         Teh et al., 2020, arXiv 2004.01113.
@@ -159,7 +159,7 @@ class ProxyNCALoss(ProxyLoss):
 def cosface(
     labels: Tensor, similarities: Tensor, margin: float = 0.35, scale: float = 64.0
 ) -> Tensor:
-    """Cross-entropy of a softmax over cosines, a margin taken off the true class's.
+    """Cross-entropy of a softmax over cosines, with a margin subtracted from the true class's.
 
     Args:
         labels, similarities: As in `ProxyLoss`.
@@ -184,10 +184,10 @@ def cosface(
 class CosFaceLoss(ProxyLoss):
     """The large-margin cosine loss, for a model that ends in `ProxySimilarity`.
 
-    The definition has one proxy per class; with N > 1 the nearest proxy of each class counts.
+    The definition has one proxy per class. With N > 1, the nearest proxy of each class counts.
 
     Args:
-        margin: What is taken off the cosine to the true class. 0 or more. The default 0.35 is the
+        margin: Subtracted from the cosine to the true class. 0 or more. The default 0.35 is the
             paper's and pytorch-metric-learning's.
         scale: Factor of the cosines before the softmax. Above 0. The default 64 is the paper's
             and pytorch-metric-learning's.
@@ -195,7 +195,7 @@ class CosFaceLoss(ProxyLoss):
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `margin` or `scale` is out of its range; also as `ProxyLoss` does.
+        ValueError: If `margin` or `scale` is out of range. Also as `ProxyLoss` does.
 
     Reference:
         Wang et al., 2018, arXiv 1801.09414.
@@ -222,7 +222,7 @@ class CosFaceLoss(ProxyLoss):
 def arcface(
     labels: Tensor, similarities: Tensor, margin: float = 28.6, scale: float = 64.0
 ) -> Tensor:
-    """Cross-entropy of a softmax over cosines, the angle to the true class widened by a margin.
+    """Cross-entropy of a softmax over cosines, with a margin added to the true class's angle.
 
     Args:
         labels, similarities: As in `ProxyLoss`.
@@ -230,7 +230,7 @@ def arcface(
 
     Returns:
         Loss of each sample. `[B]`, float32, or float64 where `similarities` are. Its gradient is
-        finite also where a cosine is 1 or -1.
+        finite even if a cosine is 1 or -1.
 
     Raises:
         ValueError: As `ProxyLoss` does.
@@ -246,14 +246,14 @@ def arcface(
 
 
 def _cosine_of_wider_angle(cosines, margin):
-    # cos(θ + m) = cos θ cos m - sin θ sin m needs no arccosine, whose slope at ±1 is infinite;
-    # that of the root is too, so there the sine is a constant 0.
+    # cos(θ + m) = cos θ cos m - sin θ sin m needs no arccosine, whose slope at ±1 is infinite. The
+    # slope of the root is infinite there too, so the sine is a constant 0 at ±1.
     squared_sines = (1 - cosines) * (1 + cosines)
     is_inside = squared_sines > 0
     sines = ops.where(is_inside, ops.sqrt(ops.where(is_inside, squared_sines, 1.0)), 0.0)
     wider = cosines * math.cos(margin) - sines * math.sin(margin)
-    # Past θ = π - m, cos(θ + m) would rise again; there the authors' code and
-    # pytorch-metric-learning take m sin m off cos θ, so that a wider angle always costs more.
+    # Past θ = π - m, cos(θ + m) would rise again. There, the authors' code and
+    # pytorch-metric-learning subtract m sin m from cos θ, so that a wider angle always costs more.
     return ops.where(cosines >= -math.cos(margin), wider, cosines - margin * math.sin(margin))
 
 
@@ -261,18 +261,18 @@ def _cosine_of_wider_angle(cosines, margin):
 class ArcFaceLoss(ProxyLoss):
     """The additive angular margin loss, for a model that ends in `ProxySimilarity`.
 
-    With N > 1 the nearest proxy of each class counts, which makes it sub-center ArcFace.
+    With N > 1, the nearest proxy of each class counts. That is sub-center ArcFace.
 
     Args:
-        margin: What is added to the angle to the true class, **in degrees**. From 0 to below 180.
-            The default 28.6 is the 0.5 radians of the paper, and pytorch-metric-learning 2.9's.
+        margin: Added to the angle to the true class, **in degrees**. From 0 to below 180. The
+            default 28.6 is the 0.5 radians of the paper and of pytorch-metric-learning 2.9.
         scale: Factor of the cosines before the softmax. Above 0. The default 64 is the paper's
             and pytorch-metric-learning's.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `margin` or `scale` is out of its range; also as `ProxyLoss` does.
+        ValueError: If `margin` or `scale` is out of range. Also as `ProxyLoss` does.
 
     Reference:
         Deng et al., 2019, arXiv 1801.07698; for N > 1 Deng et al., 2020, "Sub-center ArcFace".
@@ -303,7 +303,7 @@ def soft_triple(
     gamma: float = 0.1,
     margin: float = 0.01,
 ) -> Tensor:
-    """Cross-entropy of a softmax over the relaxed similarity to each class, less a margin.
+    """Cross-entropy of a softmax over relaxed similarities, with a margin for the true class.
 
     Args:
         labels, similarities: As in `ProxyLoss`.
@@ -319,7 +319,7 @@ def soft_triple(
         Qian et al., 2019, arXiv 1909.05235.
     """
     labels, similarities = check_similarities(labels, similarities)
-    # A softmax over N, written out because Keras warns of its own where N = 1.
+    # A softmax over N. Keras's own warns if N = 1.
     sharpened = similarities / gamma  # [B, C, N]
     weights = ops.exp(sharpened - ops.logsumexp(sharpened, axis=-1, keepdims=True))
     relaxed = ops.sum(weights * similarities, axis=-1)  # [B, C]
@@ -331,20 +331,20 @@ def soft_triple(
 class SoftTripleLoss(ProxyLoss):
     """The SoftTriple loss, for a model that ends in `ProxySimilarity` with several proxies.
 
-    The paper has 10 proxies per class, merged where they are not needed by a regularizer: give
-    the layer `proxies_regularizer=ProxyMerging(0.2)`.
+    The paper has 10 proxies per class. Its regularizer merges those that are not needed. To use it,
+    give the layer `proxies_regularizer=ProxyMerging(0.2)`.
 
     Args:
         scale: Factor of the class scores before the softmax, λ in the paper. Above 0.
-        gamma: How far proxies of a class beside the nearest count: the temperature of the softmax
-            that weighs them. Above 0.
-        margin: What is taken off the score of the true class, δ in the paper. 0 or more. The
-            defaults 20, 0.1 and 0.01 are the paper's and pytorch-metric-learning's.
+        gamma: Temperature of the softmax that weighs the proxies of a class. Above 0. The smaller
+            it is, the more the nearest proxy counts.
+        margin: Subtracted from the score of the true class, δ in the paper. 0 or more. The defaults
+            20, 0.1 and 0.01 are the paper's and pytorch-metric-learning's.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
     Raises:
-        ValueError: If `scale`, `gamma` or `margin` is out of its range; also as `ProxyLoss` does.
+        ValueError: If `scale`, `gamma` or `margin` is out of range. Also as `ProxyLoss` does.
 
     Reference:
         Qian et al., 2019, arXiv 1909.05235.

@@ -1,4 +1,4 @@
-"""The losses on triplets, which they mine in the batch."""
+"""The losses on triplets, which are mined in the batch."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def triplet_semi_hard(
         `[B]`, float32, or float64 where `embeddings` are. 0 where there is no positive pair.
 
     Raises:
-        ValueError: If `distance` is no such name; also as `EmbeddingLoss` does.
+        ValueError: If `distance` is another name. Also as `EmbeddingLoss` does.
 
     Reference:
         Schroff et al., 2015, arXiv 1503.03832, section 3.2.
@@ -51,21 +51,21 @@ class TripletSemiHardLoss(EmbeddingLoss):
     """The triplet loss with semi-hard negatives, for a model that ends in embeddings.
 
     Each positive pair (anchor, positive) takes the nearest negative that is farther from the
-    anchor than the positive, or where none is, the farthest negative. The loss is the mean over
-    all positive pairs of the batch, 0 where there are none or the batch is of one class. It needs
-    B³ numbers of memory.
+    anchor than the positive. If there is none, it takes the farthest negative. The loss is the mean
+    over all positive pairs of the batch. It is 0 if there are none or the batch has one class. It
+    needs memory for B³ numbers.
 
     Args:
         margin: How much farther than the positive the negative should be. 0 or more. The default
-            1 is that of tensorflow-addons; the paper has 0.2 for squared L2 of unit vectors.
+            1 is that of tensorflow-addons. The paper has 0.2 for squared L2 of unit vectors.
         distance: "L2" (the default, as in tensorflow-addons), "squared-L2", or "angular": 1 minus
-            the cosine. The first two do not normalize: end the embedder in
-            `keras.layers.UnitNormalization()` for the usual unit vectors.
+            the cosine. The first two do not normalize. For the usual unit vectors, end the embedder
+            in `keras.layers.UnitNormalization()`.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `EmbeddingLoss`.
 
     Raises:
-        ValueError: If `margin` is negative or `distance` is no such name; also as `EmbeddingLoss`
+        ValueError: If `margin` is negative or `distance` is another name. Also as `EmbeddingLoss`
             does.
 
     Reference:
@@ -115,7 +115,7 @@ def triplet_hard(
         without a positive or a negative.
 
     Raises:
-        ValueError: If `distance` is no such name; also as `EmbeddingLoss` does.
+        ValueError: If `distance` is another name. Also as `EmbeddingLoss` does.
 
     Reference:
         Hermans et al., 2017, arXiv 1703.07737, equation 5.
@@ -135,20 +135,20 @@ def triplet_hard(
 class TripletHardLoss(EmbeddingLoss):
     """The triplet loss with the hardest positives and negatives, for a model of embeddings.
 
-    Each sample takes its farthest positive and its nearest negative in the batch. One without a
-    positive or a negative makes no triplet and costs 0 (tensorflow-addons counts such a sample as
-    a positive of its own, at distance 0).
+    Each sample takes its farthest positive and its nearest negative in the batch. A sample without
+    a positive or a negative makes no triplet and costs 0. (In tensorflow-addons, such a sample is
+    its own positive, at distance 0.)
 
     Args:
         margin: How much farther than the positive the negative should be. 0 or more. The default
             1 is that of tensorflow-addons.
-        soft: Whether to take log(1 + e^difference), which has no margin, for the hinge.
+        soft: Whether to replace the hinge with log(1 + e^difference), which has no margin.
         distance: As in `TripletSemiHardLoss`.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `EmbeddingLoss`.
 
     Raises:
-        ValueError: If `margin` is negative or `distance` is no such name; also as `EmbeddingLoss`
+        ValueError: If `margin` is negative or `distance` is another name. Also as `EmbeddingLoss`
             does.
 
     Reference:
