@@ -1,24 +1,34 @@
-# make demo           sets up and runs the quickstart
-# make test           sets up, lints and tests on TensorFlow
-# make test-backends  sets up and tests on JAX and PyTorch, in an environment of their own
+# Each target first sets up the environment that it needs.
+#
+# make demo           runs the quickstart
+# make lint           runs ruff and mypy
+# make test           lints, and tests on TensorFlow
+# make test-backends  tests on JAX and PyTorch, in an environment of their own
+# make test-all       does both
+# make format         formats the code with ruff
 
 PYTHON ?= python3
 BIN := .venv/bin
 BACKENDS_BIN := .venv-backends/bin
-# Plain NumPy, or documents: once is enough.
+# These tests do not depend on the backend, so they run on TensorFlow only.
 WITHOUT_BACKEND := $(foreach part,metrics datasets test_docs.py test_examples.py,--ignore tests/$(part))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-backends test-jax test-torch format clean
+.PHONY: demo lint test test-all test-backends test-jax test-torch format clean
 
 demo: .venv/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/quickstart.py
 
-test: .venv/installed
+lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
 	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+
+test-all: test test-backends
 
 test-backends: test-jax test-torch
 

@@ -7,12 +7,12 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "keras_proxygml"
 
-# What each part may import of the others.
+# From which parts each part may import.
 ALLOWED = {
     "types": set(),  # which everything may import
     "checks": set(),
-    "selection": {"numerics"},
     "numerics": set(),
+    "selection": {"numerics"},
     "graph": {"checks", "numerics", "selection"},
     "metrics": {"checks"},
     "datasets": {"checks"},
@@ -25,8 +25,8 @@ ALLOWED = {
     "callbacks": {"checks", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": set(),
-}  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
-# tf.data and what is TensorFlow's own of XLA live here, if anywhere.
+}
+# They need tf.data and TensorFlow's XLA. The tests on JAX and PyTorch run without TensorFlow.
 MAY_USE_TENSORFLOW = {"datasets", "numerics"}
 
 
@@ -49,6 +49,12 @@ def files_of(part):
 def test_every_part_is_listed():
     modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
     assert modules | {path.parent.name for path in PACKAGE.glob("*/*.py")} == set(ALLOWED)
+
+
+def test_a_part_imports_only_from_parts_before_it():
+    parts = list(ALLOWED)
+    for part, allowed in ALLOWED.items():
+        assert allowed <= set(parts[: parts.index(part)]), part
 
 
 @pytest.mark.parametrize("part", ALLOWED)

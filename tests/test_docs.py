@@ -25,6 +25,8 @@ MODULES = [
 
 
 NAMESPACES = [value for value in vars(keras_proxygml).values() if inspect.ismodule(value)]
+# Users import none of these.
+INTERNAL = ("keras_proxygml.checks", "keras_proxygml.numerics", "keras_proxygml.selection")
 
 
 def public_objects():
@@ -81,6 +83,22 @@ def test_documented_arguments_are_the_signature(name):
     documented = re.findall(rf"^{indent}([\w*][\w*, ]*):", section[2], re.M)
     documented = [n for group in documented for n in group.split(", ")]
     assert documented == parameters, f"{name} documents {documented}, takes {parameters}"
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTS))
+def test_public_signatures_have_types(name):
+    if is_inherited(name) or name.startswith(INTERNAL):
+        return
+    value = OBJECTS[name]
+    function = value.__init__ if inspect.isclass(value) else value
+    signature = inspect.signature(function)
+    untyped = [
+        p.name
+        for p in signature.parameters.values()
+        if p.name not in ("self", "cls") and p.annotation is p.empty
+    ]
+    assert not untyped, f"{name} has no types for {untyped}"
+    assert signature.return_annotation is not signature.empty, f"{name} has no return type"
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
