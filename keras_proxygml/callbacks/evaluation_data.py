@@ -142,7 +142,7 @@ def batches(name: str, data: Data) -> Iterator[tuple[Any, np.ndarray]]:
         ValueError: If a batch is not a pair, or its labels are not classes.
     """
     if isinstance(data, keras.utils.PyDataset):
-        data = (data[i] for i in range(data.num_batches))
+        data = map(data.__getitem__, range(data.num_batches))
     for batch in data:
         if not isinstance(batch, (tuple, list)) or len(batch) < 2:
             refuse(
