@@ -52,8 +52,10 @@ def check_labels(labels: Tensor) -> Tensor:
 
 
 def _is_class(labels):
-    # From there on, neighboring integers share a number in float32, or int32 has none.
-    end = 2**24 if keras.backend.standardize_dtype(labels.dtype) == "float32" else 2**31
+    labels = ops.convert_to_tensor(labels)  # on JAX float32, whatever it was
+    # From there on, neighboring integers share a number in float32, or int32 has none. Floats,
+    # because JAX takes no integer of more than 32 bits.
+    end = 2.0**24 if keras.backend.standardize_dtype(labels.dtype) == "float32" else 2.0**31
     is_whole = ops.equal(labels, ops.floor(labels))
     return ops.logical_and(is_whole, ops.abs(labels) < end)
 
