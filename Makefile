@@ -1,36 +1,48 @@
 # make demo           sets up and runs the quickstart
-# make test           sets up, lints and tests on TensorFlow
-# make test-backends  sets up and tests on JAX and PyTorch, in an environment of their own
+# make lint           checks style, formatting and types
+# make test           sets up, lints, and runs the tests on TensorFlow but for the slow ones
+# make test-all       the same with the slow tests
+# make test-backends  sets up and runs the tests on JAX and PyTorch, in another environment
+# make format         formats the code
 
 PYTHON ?= python3
 BIN := .venv/bin
 BACKENDS_BIN := .venv-backends/bin
+# Worker processes share the cores with TensorFlow's threads, so more than four do not pay.
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 # Plain NumPy, or documents: once is enough.
 WITHOUT_BACKEND := $(foreach part,metrics datasets test_docs.py test_examples.py,--ignore tests/$(part))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-backends test-jax test-torch format clean
+.PHONY: demo lint test test-all test-backends test-jax test-torch format clean
 
 demo: .venv/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/quickstart.py
 
-test: .venv/installed
+lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	$(BIN)/mypy
+
+test: lint
+	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST) -m "not slow"
+
+test-all: lint
+	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST)
 
 test-backends: test-jax test-torch
 
 test-jax test-torch: test-%: .venv-backends/installed
-	KERAS_BACKEND=$* $(BACKENDS_BIN)/python -m pytest $(WITHOUT_BACKEND)
+	KERAS_BACKEND=$* $(BACKENDS_BIN)/python $(PYTEST) $(WITHOUT_BACKEND)
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-backends build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-backends build dist *.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
