@@ -4,7 +4,7 @@ import numpy as np
 from miniature import make_miniature
 
 from keras_proxygml import datasets
-from keras_proxygml.datasets.image_folder import has_split
+from keras_proxygml.datasets.folders import has_split
 
 LOADERS = {
     "cars196": datasets.cars196,

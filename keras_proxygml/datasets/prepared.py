@@ -1,6 +1,9 @@
 """Image files from a data set that tensorflow-datasets prepared."""
 
+import os
 from pathlib import Path
+
+from keras_proxygml.checks import refuse
 
 # For each builder: the feature with the class, and the first class of the test half, or None
 # where its own split is the zero-shot one.
@@ -11,7 +14,7 @@ BUILDERS = {
 }
 
 
-def unpack_prepared(source, directory):
+def unpack_prepared(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> None:
     """Writes what tensorflow-datasets prepared as image files, for the loaders of this package.
 
     The images are written as they were, in `train/` and `test/` with a folder for each class and
@@ -32,17 +35,24 @@ def unpack_prepared(source, directory):
     tfds = _tensorflow_datasets()
     source, directory = Path(source).expanduser(), Path(directory).expanduser()
     if not (source / "dataset_info.json").is_file():
-        raise FileNotFoundError(
-            f"{source} has no dataset_info.json, so nothing was prepared there. Give the folder of "
-            "the version that download_and_prepare() of tensorflow-datasets wrote."
+        refuse(
+            "source",
+            "hold a prepared data set",
+            f"{source}, which has no dataset_info.json",
+            "Give the folder of the version that download_and_prepare() of tensorflow-datasets "
+            "wrote.",
+            error=FileNotFoundError,
         )
     if directory.exists() and any(directory.iterdir()):
-        raise FileExistsError(f"{directory} holds something already. Give a new or empty folder.")
+        received = f"{directory}, which is not empty"
+        refuse("directory", "be new or empty", received, error=FileExistsError)
     builder = tfds.builder_from_directory(source)
     if builder.name not in BUILDERS:
-        raise ValueError(
-            f"{source} holds {builder.name!r}, allowed are {', '.join(BUILDERS)}. Write the images "
-            "of another one into class folders, and give them to image_folder."
+        refuse(
+            "source",
+            f"hold one of {', '.join(BUILDERS)}",
+            f"{source}, which holds {builder.name!r}",
+            "Write the images of other data sets into class folders, for `image_folder`.",
         )
     feature, first_test_class = BUILDERS[builder.name]
     encoded = {"image": tfds.decode.SkipDecoding()}
