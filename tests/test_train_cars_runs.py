@@ -184,8 +184,8 @@ def test_classes_in_the_other_half_and_another_backbone_file_are_named(
     [
         (["a", "b", "c"], [], "with 3 classes, 1 to train on and 2 to test on. Add class folders"),
         (["."], [], "which holds 2 images and no class folder. If they show one class of several"),
-        (["all/a", "all/b", "all/c"], [], "if these are the classes, give {folder}/all instead"),
-        (["x/a", "y/b"], [], "if these are the classes, move them up into {folder}. If it is a"),
+        (["all/a", "all/b", "all/c"], [], "If these are the classes, give {folder}/all instead"),
+        (["x/a", "y/b"], [], "If these are the classes, move them up into {folder}. If it is a"),
         ([], [], "which holds no folder and no image. Put a folder of images for each class into"),
         (None, [], "--data-dir must be a folder. Received: {folder}. Check the path"),
         (["a", "b", "c", "d"], [], "--ratio must be above 0.5 with 2 classes"),

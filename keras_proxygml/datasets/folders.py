@@ -133,7 +133,7 @@ def _contents(folder, class_folders):
     readable = readable_suffixes()
     images = sum(path.suffix.lower() in readable for path in folder.iterdir())
     if not images:
-        return "no folder and no image", "Put a folder of images into it for each class."
+        return "no folder and no image", "Put a folder of images for each class into it."
     return (
         f"{images:,} images and no class folder",
         "If they show one class of several, give the folder above, "

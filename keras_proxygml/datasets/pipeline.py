@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from keras_proxygml.checks import check_choice, check_integer, check_number, refuse
+from keras_proxygml.checks import check_choice, check_integer, refuse
 from keras_proxygml.datasets.files import ImageFiles
 from keras_proxygml.datasets.groups import in_groups
 from keras_proxygml.datasets.pixels import TRIES, decode, random_window, resize
@@ -121,8 +121,8 @@ def training_batches(
         received = f"batch_size={batch_size}, images_per_class={images_per_class}"
         hint = "Other batches would cut groups in two."
         refuse("batch_size", "be a multiple of `images_per_class`", received, hint)
-    _check_range("area", area, "(0, 1]")
-    _check_range("aspect", aspect, "(0, inf)")
+    _check_range("area", area, 1, "(0, 1]")
+    _check_range("aspect", aspect, np.finfo(float).max, "(0, inf)")
     count, epochs = len(files), itertools.count(first_epoch)
 
     def shuffle():
@@ -175,11 +175,8 @@ def check(files, on_error, **sizes):
         refuse("files", "hold at least one image", "no image", "Check where the images are.")
 
 
-def _check_range(name, value, interval):
-    """Raises unless a value is the smallest and the largest number of a range in an interval."""
-    if np.shape(value) != (2,):
-        refuse(name, "be two numbers, the smallest and the largest", f"{name}={value!r}")
-    for number in value:
-        check_number(name, number, interval)
-    if value[0] > value[1]:
-        refuse(name, "have the smallest number first", f"{name}={value!r}", "Swap the numbers.")
+def _check_range(name, value, largest, interval):
+    """Raises unless a value is a smallest and a largest number, above 0 and up to `largest`."""
+    low, high = value if np.shape(value) == (2,) else (0, 0)
+    if not 0 < low <= high <= largest:
+        refuse(name, f"be two numbers in {interval}, the smallest first", f"{name}={value!r}")
