@@ -24,8 +24,8 @@ ADVICE = (
 def cub200(directory: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
     """Finds the images of CUB-200-2011, with the zero-shot split: classes 0-99 train, others test.
 
-    The training and the test part of the published classification task are merged first. One of
-    two layouts is read, and nothing is downloaded:
+    The training and the test part of the published classification task are merged first. The
+    directory has one of two layouts. Nothing is downloaded.
 
     - `images.txt`, `image_class_labels.txt`, `classes.txt` and `images/`, in the directory or in
       `CUB_200_2011/` there, as the archive has them;

@@ -28,8 +28,8 @@ GET_AGAIN = f"Get the file again from {PAGE}."
 def cars196(directory: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
     """Finds the images of Cars196, with the zero-shot split: classes 0-97 train, 98-195 test.
 
-    The training and the test part of the published classification task are merged first. One of
-    three layouts is read, and nothing is downloaded:
+    The training and the test part of the published classification task are merged first. The
+    directory has one of three layouts. Nothing is downloaded.
 
     - `cars_annos.mat` with `car_ims/`;
     - `devkit/` with `cars_train_annos.mat` and `cars_meta.mat`, `cars_test_annos_withlabels.mat`

@@ -1,6 +1,7 @@
-"""From an image file to upright RGB pixels, by Pillow, which decides what a file shows.
+"""From an image file to upright RGB pixels, by Pillow.
 
-`pixels` lets TensorFlow decode ordinary JPEGs, to the same numbers and faster.
+Pillow decides what a file shows. In `pixels`, TensorFlow decodes ordinary JPEGs to the same
+numbers, because that is faster.
 """
 
 import functools
@@ -14,8 +15,8 @@ from keras_proxygml.checks import refuse
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "AVIF", "HEIF")
 ORIENTATION = 0x0112  # the EXIF tag
-# What turns an image upright, by its orientation from 0 (unknown) to 8: first the rows are
-# reversed, then the columns, then both axes are swapped.
+# Steps that turn an image upright, for each orientation from 0 (unknown) to 8: first the rows are
+# reversed, then the columns are reversed, then both axes are swapped.
 REVERSED_ROWS = np.array([0, 0, 0, 1, 1, 0, 1, 1, 0], bool)
 REVERSED_COLUMNS = np.array([0, 0, 1, 1, 0, 0, 0, 1, 1], bool)
 SWAPPED_AXES = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1], bool)
@@ -24,7 +25,7 @@ SWAPPED_AXES = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1], bool)
 def read_pixels(source: str | os.PathLike[str] | bytes, *, upright: bool = True) -> np.ndarray:
     """Reads an image as people see it.
 
-    Of an animation, this is the first frame. Transparent parts show white. Gray, palette and CMYK
+    An animation gives its first frame. Transparent parts become white. Gray, palette and CMYK
     images become RGB, and 16 bits become 8. `training_batches` and `evaluation_batches` read images
     in the same way.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from keras_proxygml.checks import refuse
 
 # For each builder: the feature with the class, and the first class of the test half, or None
-# where its own split is the zero-shot one.
+# if its own split is the zero-shot split.
 BUILDERS = {
     "cars196": ("label", 98),
     "caltech_birds2011": ("label", 100),
@@ -15,9 +15,9 @@ BUILDERS = {
 
 
 def unpack_prepared(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> None:
-    """Writes what tensorflow-datasets prepared as image files, for the loaders of this package.
+    """Writes a data set of tensorflow-datasets as image files, for the loaders of this package.
 
-    The images are written as they were, in `train/` and `test/` with a folder for each class and
+    The images are written unchanged, in `train/` and `test/` with a folder for each class and
     the zero-shot split. `cars196(directory)`, `cub200(directory)` or
     `stanford_online_products(directory)` then reads them. Nothing is downloaded.
 
@@ -29,7 +29,7 @@ def unpack_prepared(source: str | os.PathLike[str], directory: str | os.PathLike
     Raises:
         ImportError: If tensorflow-datasets is missing.
         FileNotFoundError: If there is nothing prepared in the source.
-        FileExistsError: If the directory holds something.
+        FileExistsError: If the directory is not empty.
         ValueError: If it is another data set.
     """
     tfds = _tensorflow_datasets()
@@ -74,7 +74,7 @@ def _tensorflow_datasets():
         import tensorflow_datasets
     except ImportError as error:
         raise ImportError(
-            "Reading what tensorflow-datasets prepared takes tensorflow-datasets, which is not "
-            "installed. Run `pip install tensorflow-datasets`."
+            "Reading a data set of tensorflow-datasets takes that package, which is not installed. "
+            " Run `pip install tensorflow-datasets`."
         ) from error
     return tensorflow_datasets

@@ -26,7 +26,7 @@ def stanford_online_products(
 ) -> tuple[ImageFiles, ImageFiles]:
     """Finds the images of Stanford Online Products, with the zero-shot split as published.
 
-    One of two layouts is read, and nothing is downloaded:
+    The directory has one of two layouts. Nothing is downloaded.
 
     - `Ebay_train.txt`, `Ebay_test.txt` and the folders they name, in the directory or in
       `Stanford_Online_Products/` there, as the archive has them;
