@@ -7,9 +7,8 @@ r"""The paper's experiment: fine-tune a backbone with ProxyGML, and test it on c
     python examples/train_cars.py --demo            # a miniature made on the spot, in minutes
 
 An interrupted run (by Ctrl-C, for instance) continues after its last whole epoch if you start it
-again with the same arguments on the same images. At its end, it lists the files in --output. As in
-the paper, it is tested after each epoch, but the tests choose nothing: it keeps the weights of the
-last epoch.
+again with the same arguments on the same images. At its end, it lists the files in --output. Each
+epoch is tested, as in the paper, but the weights of the last epoch are kept.
 """
 
 import contextlib

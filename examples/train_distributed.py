@@ -186,9 +186,8 @@ def launch(args):
                 )
             time.sleep(0.1)
     finally:
-        for (
-            worker
-        ) in workers:  # kill all before the wait, because a worker reports the death of another
+        # All are killed before the wait, because a worker reports the death of another.
+        for worker in workers:
             worker.kill()
         for worker in workers:
             worker.wait()

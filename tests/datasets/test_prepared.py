@@ -88,7 +88,7 @@ def test_products_keep_their_split(tfds, tmp_path, monkeypatch):
 def test_other_data_sets_and_full_folders_are_refused(tfds, tmp_path):
     source = prepare(tfds, tmp_path / "prepared", "flowers", "label", CLASSES)
     with pytest.raises(
-        ValueError, match=r"must hold one of cars196, .* holds 'flowers'\. .* image_folder"
+        ValueError, match=r"must hold one of cars196, .* holds 'flowers'\. .*image_folder"
     ):
         unpack_prepared(source, tmp_path / "new")
     with pytest.raises(FileExistsError, match=r"must be new or empty\. Received: .* not empty"):
