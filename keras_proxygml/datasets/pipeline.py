@@ -123,21 +123,7 @@ def training_batches(
         refuse("batch_size", "be a multiple of `images_per_class`", received, hint)
     _check_range("area", area, 1, "(0, 1]")
     _check_range("aspect", aspect, np.finfo(float).max, "(0, inf)")
-    count, epochs = len(files), itertools.count(first_epoch)
-
-    def shuffle():
-        # RandomState, because NumPy never changes its stream.
-        random = np.random.RandomState([seed, next(epochs)])
-        # A second round, to replace images that are skipped.
-        rounds = [random.permutation(count), random.permutation(count)]
-        draws = random.random_sample((2 * count, 2 * TRIES + 3))
-        if images_per_class > 1:
-            rounds = [in_groups(x, files.labels, images_per_class, random) for x in rounds]
-        return np.concatenate(rounds).astype("int32"), draws.astype("float32")
-
-    def shuffled(_):
-        order, draws = tf.numpy_function(shuffle, [], [tf.int32, tf.float32])
-        return tf.ensure_shape(order, [None]), tf.ensure_shape(draws, [None, None])
+    shuffled = _shuffler(files.labels, images_per_class, seed, first_epoch)
 
     def read(contents, draws):
         pixels, is_read = decode(
@@ -148,9 +134,41 @@ def training_batches(
         return resize(pixels, [image_size, image_size], smooth_beyond=2), is_read
 
     epoch = tf.data.Dataset.range(1).map(shuffled)
-    images = read_images(files, epoch, read, image_size, on_error).take(count)
-    images = images.apply(tf.data.experimental.assert_cardinality(count))
+    images = read_images(files, epoch, read, image_size, on_error).take(len(files))
+    images = images.apply(tf.data.experimental.assert_cardinality(len(files)))
     return finish(images.batch(batch_size), preprocess)
+
+
+def _shuffler(labels, images_per_class, seed, first_epoch):
+    """Makes the function that starts an epoch: it draws an order of the images, and their crops.
+
+    Args:
+        labels: Class of each image. `[n]`, integers.
+        images_per_class, seed, first_epoch: As in `training_batches`.
+
+    Returns:
+        A function of one ignored argument. It returns numbers of images, `[2n]`, int32, and a row
+        of random draws for each, `[2n, any]`, float32.
+    """
+    import tensorflow as tf
+
+    count, epochs = len(labels), itertools.count(first_epoch)
+
+    def shuffle():
+        # RandomState, because NumPy never changes its stream.
+        random = np.random.RandomState([seed, next(epochs)])
+        # A second round, to replace images that are skipped.
+        rounds = [random.permutation(count), random.permutation(count)]
+        draws = random.random_sample((2 * count, 2 * TRIES + 3))
+        if images_per_class > 1:
+            rounds = [in_groups(x, labels, images_per_class, random) for x in rounds]
+        return np.concatenate(rounds).astype("int32"), draws.astype("float32")
+
+    def shuffled(_):
+        order, draws = tf.numpy_function(shuffle, [], [tf.int32, tf.float32])
+        return tf.ensure_shape(order, [None]), tf.ensure_shape(draws, [None, None])
+
+    return shuffled
 
 
 def finish(batches, preprocess):
