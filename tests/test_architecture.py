@@ -24,7 +24,7 @@ ALLOWED = {
     "models": {"layers"},
     "callbacks": {"checks", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
-    "applications": set(),
+    "applications": {"checks"},
 }  # That the core runs without TensorFlow, the tests on JAX and PyTorch show: it isn't there.
 # tf.data and what is TensorFlow's own of XLA live here, if anywhere.
 MAY_USE_TENSORFLOW = {"datasets", "numerics"}
