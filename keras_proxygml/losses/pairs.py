@@ -119,7 +119,8 @@ class NPairsLoss(EmbeddingLoss):
 
     Example:
 
-    >>>     >>> embeddings = np.array([[1.0], [-1.0]], dtype="float32")  # [B=2, D=1]
+    >>> import numpy as np
+    >>> embeddings = np.array([[1.0], [-1.0]], dtype="float32")  # [B=2, D=1]
     >>> round(float(NPairsLoss()(np.array([0, 1]), embeddings)), 4)  # log(1 + exp(-2))
     0.1269
     """
@@ -183,7 +184,8 @@ class LiftedStructureLoss(EmbeddingLoss):
 
     Example:
 
-    >>>     >>> embeddings = np.array([[0.0], [1.0], [3.0]], dtype="float32")  # [B=3, D=1]
+    >>> import numpy as np
+    >>> embeddings = np.array([[0.0], [1.0], [3.0]], dtype="float32")  # [B=3, D=1]
     >>> loss = LiftedStructureLoss(margin=3.0)  # (1 + log(exp(3 - 3) + exp(3 - 2)))² / 2
     >>> round(float(loss(np.array([0, 0, 1]), embeddings)), 4)
     2.6756

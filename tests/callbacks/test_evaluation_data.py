@@ -102,6 +102,7 @@ def test_labels_that_are_no_classes(labels, received):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.filterwarnings("ignore:Every query finds")  # each text is there twice
 def test_texts():
     import tensorflow as tf
 

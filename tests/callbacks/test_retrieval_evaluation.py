@@ -237,10 +237,10 @@ def test_bad_data_that_shows_later(data, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"every": 0}, r"every=0 is not allowed"),
+        ({"every": 0}, r"integer of 1 or more. Received: every=0"),
         ({"itself": [0, 1]}, r"`itself` must be None where there is no gallery"),
         ({"gallery": TEST, "itself": [0]}, r"`itself` must be integers of shape \(60,\)"),
-        ({"every": True}, r"every=True is not allowed"),
+        ({"every": True}, r"integer of 1 or more. Received: every=True"),
         ({"k": 0}, r"k=0"),
         ({"embedder": TEST[1]}, r"must be a keras.Model. Received: a ndarray"),
         ({"gallery": 5}, r"`gallery` must be a pair .* Received: a int"),
