@@ -1,15 +1,15 @@
-# Each target first sets up the environment that it needs.
-#
-# make demo           runs the quickstart
-# make lint           runs ruff and mypy
-# make test           lints, and tests on TensorFlow
-# make test-backends  tests on JAX and PyTorch, in an environment of their own
-# make test-all       does both
-# make format         formats the code with ruff
+# make demo           sets up and runs the quickstart
+# make lint           checks style, formatting and types
+# make test           sets up, lints, and runs the tests on TensorFlow, except the slow ones
+# make test-all       does the same with the slow tests
+# make test-backends  sets up and runs the tests on JAX and PyTorch, in another environment
+# make format         formats the code
 
 PYTHON ?= python3
 BIN := .venv/bin
 BACKENDS_BIN := .venv-backends/bin
+# Worker processes share the cores with TensorFlow's threads, so more than four do not help.
+PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 # These tests do not depend on the backend, so they run on TensorFlow only.
 WITHOUT_BACKEND := $(foreach part,metrics datasets test_docs.py test_examples.py,--ignore tests/$(part))
 export TF_CPP_MIN_LOG_LEVEL ?= 2
@@ -26,21 +26,23 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 test: lint
-	KERAS_BACKEND=tensorflow $(BIN)/python -m pytest
+	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST) -m "not slow"
 
-test-all: test test-backends
+test-all: lint
+	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST)
 
 test-backends: test-jax test-torch
 
 test-jax test-torch: test-%: .venv-backends/installed
-	KERAS_BACKEND=$* $(BACKENDS_BIN)/python -m pytest $(WITHOUT_BACKEND)
+	KERAS_BACKEND=$* $(BACKENDS_BIN)/python $(PYTEST) $(WITHOUT_BACKEND)
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-backends build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-backends build dist *.egg-info
+	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -10,7 +10,7 @@ from keras_proxygml.applications import BNInception
 
 
 def make_backbone(args):
-    """The backbone, from images to a vector, and what its images must be preprocessed by.
+    """Makes the backbone, from images to a vector, and the function that preprocesses its images.
 
     Raises:
         ValueError: If there is no such backbone, or it cannot be made with these weights.
@@ -29,16 +29,16 @@ def make_backbone(args):
         return backbone, sys.modules[make.__module__].preprocess_input
     except Exception as error:  # Keras raises a bare Exception where a download fails
         raise ValueError(
-            f"--backbone {args.backbone} could not be made with --weights {args.weights} and "
-            f"--image-size {args.image_size}: {error}"
+            f"--backbone must fit --weights and --image-size. Received: --backbone {args.backbone} "
+            f"--weights {args.weights} --image-size {args.image_size}. {error}"
         ) from error
 
 
 def check_backbone(backbone, weights):
-    """Refuses a backbone that there is not, and weights that it does not take.
+    """Refuses an unknown backbone, and weights that it does not take.
 
     Raises:
-        ValueError: If so, with what is allowed.
+        ValueError: If one is given. The message says what is allowed.
     """
     if backbone == "small" or Path(backbone).is_file():
         allowed = "left out"
@@ -48,19 +48,19 @@ def check_backbone(backbone, weights):
         allowed = "imagenet, or the path of a .weights.h5 file"
     else:
         raise ValueError(
-            f"--backbone {backbone} is unknown. Give bn_inception, small, a name of "
-            "keras.applications such as EfficientNetV2B0, or the path of a .keras file."
+            "--backbone must be bn_inception, small, a name of keras.applications such as "
+            f"EfficientNetV2B0, or the path of a .keras file. Received: {backbone}. Check the name."
         )
     is_known = weights == "imagenet" and "imagenet" in allowed
     if weights and not is_known and (allowed == "left out" or not Path(weights).is_file()):
         raise ValueError(
             f"--weights must be {allowed} with --backbone {backbone}. Received: {weights}. "
-            "Without --weights, the backbone is taken as it is, or starts at random."
+            "Without --weights, a .keras file keeps its weights, and others start at random."
         )
 
 
 def small_backbone(shape):
-    """A network for the demo, which learns from random weights in a minute."""
+    """Makes a network for the demo, which learns from random weights in a minute."""
     images = keras.Input(shape)
     x = keras.layers.Rescaling(1 / 127.5, -1)(images)
     for filters in (32, 64, 128):
@@ -71,13 +71,13 @@ def small_backbone(shape):
 
 
 def with_preprocessing(embedder, preprocess):
-    """From images as files hold them, RGB from 0 to 255, to embeddings."""
+    """Makes a model from images as files hold them, RGB from 0 to 255, to embeddings."""
     images = keras.Input(embedder.input_shape[1:])
     return keras.Model(images, embedder(preprocess(images) if preprocess else images))
 
 
 def name_of(preprocess):
-    """Where a preprocessing is found, for a JSON file."""
+    """Returns the full name of a preprocessing function, for a JSON file."""
     if preprocess is None:
         return "none"
     return f"{preprocess.__module__.replace('.src', '')}.{preprocess.__name__}"

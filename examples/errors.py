@@ -1,4 +1,4 @@
-"""How an example ends when it was given what it cannot use: one line, and exit code 2."""
+"""How an example ends if its arguments cannot be used: one line, and exit code 2."""
 
 import contextlib
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def in_one_line():
-    """Inside, an error about what the user gave ends the program without a traceback."""
+    """Inside, an error about the arguments ends the program without a traceback."""
     try:
         yield
     except (ImportError, OSError, ValueError) as error:

@@ -7,7 +7,7 @@ from keras_proxygml.datasets import glyphs
 
 
 def make_miniature(folder, classes=160, size=64):
-    """Writes coloured characters on noisy grounds as JPEGs, in a folder for each class."""
+    """Writes colored characters on noisy backgrounds as JPEGs, in a folder for each class."""
     rng = np.random.default_rng(0)
     for half, (images, labels) in zip(("train", "test"), glyphs(), strict=True):
         for index in np.flatnonzero(labels < classes // 2):

@@ -30,7 +30,7 @@ from keras_proxygml.visualization import plot_history, plot_neighbors
 
 
 def build_model(num_classes):
-    """A small CNN that ends in 128 numbers, and the proxies on top of it."""
+    """Makes a small CNN that ends in 128 numbers, and the proxies on top of it."""
     images = keras.Input((32, 32, 1))
     x = keras.layers.Rescaling(1 / 255)(images)
     for filters in (32, 64, 128):
@@ -62,20 +62,19 @@ def main():
     # 2. A model from images to similarities with the proxies.
     model = build_model(num_classes)
     model.compile(
-        # The proxies are new and few of them are met in a batch: they learn ten times as fast.
+        # Each batch updates few proxies, and they start at random, so they learn ten times as fast.
         optimizer=ProxyAdam(1e-3, proxy_multiplier=10),
         # Each drawing is compared with the nearest half of all proxies, and with both of its own.
         loss=ProxyGMLLoss(ratio=0.5, scale=5),
     )
 
     # 3. Training. After each epoch the unseen characters are retrieved; baseline=True does so once
-    #    before training too. A callback that reads these metrics (EarlyStopping, ModelCheckpoint)
-    #    has to stand after this one.
+    #    before training too. Callbacks that read these metrics (EarlyStopping, ModelCheckpoint)
+    #    must come after this one.
     evaluation = RetrievalEvaluation(test, baseline=True)
     history = model.fit(*train, batch_size=128, epochs=args.epochs, callbacks=[evaluation])
 
-    # 4. What it was worth, next to comparing the pixels themselves and to the same network before
-    #    it had learned anything.
+    # 4. The metrics, beside those of the raw pixels and of the network before training.
     pixels = test[0].reshape(len(test[0]), -1)
     print("\nOn characters never trained on:")
     print_table(
@@ -104,7 +103,7 @@ def main():
 
 
 def first_classes(half, count):
-    """The images and labels of the first `count` classes; 0 is all."""
+    """Returns the images and labels of the first `count` classes. 0 is all."""
     images, labels = half
     kept = labels < count if count else slice(None)
     return images[kept], labels[kept]

@@ -1,11 +1,12 @@
-"""What `train_cars.py` can be told, and the recipes: the paper's and ours, each number's source."""
+"""The options of `train_cars.py`, and its recipes with the source of each number."""
 
 import argparse
 from pathlib import Path
 
 # The official code's settings for Cars196 and CUB-200-2011: run.sh, or the default in train.py.
-# What differs: a frozen batch norm keeps its scale and offset too, where the official code goes on
-# training them; the embedding's bias starts at 0; and no epoch freezes the backbone (see warm_up).
+# Three things differ. A frozen batch norm keeps its scale and offset too, but the official code
+# continues to train them. The embedding's bias starts at 0. No epoch freezes the backbone (see
+# warm_up).
 PAPER = {
     "backbone": "bn_inception",  # net/bninception.py, with its ImageNet weights
     "embedding_size": 512,  # run.sh: --dim 512
@@ -35,7 +36,7 @@ RECIPES = {
         "proxy_multiplier": 3000,  # run.sh: --centerlr 0.3
         "freeze_batch_norm": False,
     },
-    # Ours, for a pretrained backbone and little time: docs/results.md has what was tried.
+    # Our own, for a pretrained backbone and little time. docs/results.md has the experiments.
     "fine-tune": PAPER
     | {
         "crop_area": 0.3,
@@ -93,7 +94,7 @@ HELP = {
 
 
 def parse(description, data_sets):
-    """The command line of `train_cars.py`: a recipe, and what was given in its place."""
+    """Reads the command line of `train_cars.py`: a recipe, and options that replace its numbers."""
     # Which recipe applies depends on the command line, and the help shows its numbers.
     first, _ = make_parser(description, data_sets, "paper", add_help=False).parse_known_args()
     default = "demo" if first.demo else BY_DATASET.get(first.dataset, "paper")
@@ -104,7 +105,7 @@ def parse(description, data_sets):
 
 
 def make_parser(description, data_sets, recipe, add_help=True):
-    """A parser whose defaults are the recipe's."""
+    """Makes a parser whose defaults are those of the recipe."""
     parser = argparse.ArgumentParser(
         description=description,
         epilog=f"These are the defaults of the recipe {recipe}. With --dataset, --demo or\n"

@@ -1,4 +1,4 @@
-"""What a run of `train_cars.py` was started with: images, classes, split and preparation."""
+"""Describes how a run of `train_cars.py` was started: images, classes, split, preparation."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ def describe(args, train, test):
     """Describes the images of a run, and the files that its options name, to be written as JSON.
 
     Args:
-        args: The options of `train_cars.py`, those of the data set settled.
+        args: The options of `train_cars.py`, after `choose_split`.
         train: The training half, `ImageFiles`.
         test: The test half.
 
@@ -44,7 +44,7 @@ def describe_half(files):
     """Names the classes of a half, and fingerprints the images of each by name and size."""
     lines = [[] for _ in files.class_names]
     for path, label in zip(files.paths, files.labels, strict=True):
-        # To read all images would take long. A size of 0: evaluation skips what cannot be read.
+        # Reading all images would take long. A missing file has size 0: evaluation skips it.
         size = os.path.getsize(path) if os.path.exists(path) else 0
         lines[label].append(f"{os.path.basename(path)} {size}")
     return {
@@ -58,7 +58,7 @@ def describe_half(files):
 
 
 def changes(before, now):
-    """What has changed from one description to another: a list of phrases, empty if nothing."""
+    """Lists the changes from one description to another, as phrases."""
     files = [f"the file of {o}" for o in now["files"] if before["files"].get(o) != now["files"][o]]
     if all(before[half] == now[half] for half in ("train", "test")):
         return files
@@ -77,7 +77,7 @@ def changes(before, now):
 
 
 def classes_of(description):
-    """For each class its half, its number of images and their fingerprint."""
+    """Returns the half, the number of images and their fingerprint for each class."""
     classes = {}
     for half in ("train", "test"):
         columns = (description[half][key] for key in ("class_names", "images", "fingerprints"))

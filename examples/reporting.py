@@ -1,4 +1,4 @@
-"""What `train_cars.py` says at its end: what the embedder is worth, the files, the next step."""
+"""What `train_cars.py` prints at its end: the metrics, the files, the next step."""
 
 WRITTEN = {
     "embedder.keras": "from RGB images of 0 to 255 to vectors, for Keras",
@@ -7,8 +7,8 @@ WRITTEN = {
     "log.csv": "loss and metrics of each epoch",
     "tensorboard": "the same, for `tensorboard --logdir`",
     "images.json": "classes, split, image size and preprocessing",
-    "arguments.json": "what the same command is compared with",
-    "backup": "what it goes on from",
+    "arguments.json": "the arguments that the same command must have",
+    "backup": "the state from which the same command continues",
 }
 
 

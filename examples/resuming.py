@@ -1,18 +1,18 @@
-"""What lets `train_cars.py` go on with a run that was cut off, and with that run only."""
+"""Lets `train_cars.py` continue an interrupted run, but no other run."""
 
 import json
 
 from record import changes
 
 PHASES = ("warm_up", "training")
-MAY_CHANGE = ("epochs", "output", "data_dir")  # the images are compared, wherever they lie
+MAY_CHANGE = ("epochs", "output", "data_dir")  # the images are compared, whatever their folder
 
 
 def check_arguments(output, arguments):
-    """Refuses other arguments than those of the run in the output folder.
+    """Refuses arguments that differ from those of the run in the output folder.
 
     Raises:
-        ValueError: If there are some, and an epoch of the run is kept.
+        ValueError: If some differ, and an epoch of the run is kept.
     """
     kept = epochs_kept(output)
     before = read(output / "arguments.json")
@@ -25,18 +25,19 @@ def check_arguments(output, arguments):
     ]
     if changed:
         raise ValueError(
-            f"{output} holds a run with {', '.join(changed)}. Give the same arguments to go on "
-            "with it (--epochs may change), or another --output."
+            f"--output must be new, or hold a run with the same arguments. Received: {output}, "
+            f"which holds a run with {', '.join(changed)}. Give the same arguments to continue it "
+            "(--epochs may change), or another --output."
         )
     if int(arguments["epochs"]) < kept:
         raise ValueError(
-            f"{output} holds a run that has trained for {kept} epochs. Received: --epochs "
-            f"{arguments['epochs']}. Give {kept} or more to go on with it, or another --output."
+            f"--epochs must be {kept} or more, because the run in {output} has trained for {kept} "
+            f"epochs. Received: {arguments['epochs']}. Raise it, or give another --output."
         )
 
 
 def check_images(output, description):
-    """Refuses other images than those that the run in the output folder was started with.
+    """Refuses images that differ from those of the run in the output folder.
 
     Raises:
         ValueError: If they have changed, and an epoch of the run is kept.
@@ -46,20 +47,20 @@ def check_images(output, description):
     before = read(output / "images.json")
     if before is None:
         raise ValueError(
-            f"{output} holds a run without images.json, so nobody knows which images it was "
-            "started with. Give another --output."
+            f"--output must be new, or hold a run with images.json. Received: {output} without "
+            "it. Give another --output."
         )
     changed = changes(before, description)
     if changed:
         raise ValueError(
-            f"Since the run in {output} was started, this has changed: {' and '.join(changed)}. "
-            "To go on with that run, put back what it was started with. To train on what is there "
-            "now, give another --output."
+            f"The images and files must be those of the run in {output}. Received: changes in "
+            f"{' and '.join(changed)}. Undo the changes to continue that run. To train on the "
+            "changed images, give another --output."
         )
 
 
 def begin(output, arguments, description):
-    """Leaves in the output folder what a later start is compared with."""
+    """Writes files to the output folder, to compare a later start with."""
     output.mkdir(parents=True, exist_ok=True)
     for name, value in (("images.json", description), ("arguments.json", arguments)):
         (output / name).write_text(json.dumps(value, indent=1) + "\n")
@@ -70,17 +71,17 @@ def read(path):
 
 
 def epochs_done(backup):
-    """How many epochs Keras's BackupAndRestore has there."""
+    """Returns how many epochs are done in a folder of Keras's BackupAndRestore."""
     return (read(backup / "training_metadata.json") or {"epoch": 0})["epoch"]
 
 
 def epochs_kept(output):
-    """How many epochs of the run in the output folder are done, over both phases."""
+    """Returns how many epochs of the run in the output folder are done, over both phases."""
     return max(epochs_done(output / "backup" / phase) for phase in PHASES)
 
 
 def results_of_finished(output, epochs):
-    """What a run that has nothing left to do has written: its results, or None."""
+    """Returns the results of a run that is finished, or None."""
     results = read(output / "results.json")
     if results is None or not (output / "embedder.keras").is_file():
         return None
@@ -89,7 +90,7 @@ def results_of_finished(output, epochs):
 
 
 def how_to_go_on(output):
-    """What Ctrl-C leaves, and how to go on."""
+    """Says what Ctrl-C leaves, and how to continue."""
     kept = epochs_kept(output)
     if not kept:
         return "Stopped before the first epoch was over: the same command starts it again."

@@ -6,10 +6,9 @@ r"""The paper's experiment: fine-tune a backbone with ProxyGML, and test it on c
         --backbone EfficientNetV2B0 --weights imagenet
     python examples/train_cars.py --demo            # a miniature made on the spot, in minutes
 
-A run that was cut off, by Ctrl-C too, goes on after its last whole epoch when it is started again
-with the same arguments on the same images. What it leaves in --output is listed at its end. The
-test half is looked at after each epoch, as in the paper, but chooses nothing: the weights of the
-last epoch count.
+An interrupted run (by Ctrl-C, for instance) continues after its last whole epoch if you start it
+again with the same arguments on the same images. At its end, it lists the files in --output. Each
+epoch is tested, as in the paper, but the weights of the last epoch are kept.
 """
 
 import contextlib
@@ -49,7 +48,7 @@ from keras_proxygml import (
     freeze_batch_norm,
 )
 
-HOW_TO = """No --data-dir was given, and no data set is downloaded by itself. Choose one:
+HOW_TO = """No --data-dir was given, and this script downloads no data set. Choose one:
   --demo                                    a miniature made on the spot, in minutes
   --dataset folder --data-dir FOLDER        your images, in a folder for each class; better with
       --backbone EfficientNetV2B0 --weights imagenet
@@ -58,9 +57,9 @@ HOW_TO = """No --data-dir was given, and no data set is downloaded by itself. Ch
 
 
 def make_model(args, backbone, num_classes):
-    """From images over embeddings to similarities with the proxies."""
+    """Makes a model from images to embeddings, and from these to similarities with the proxies."""
     images = keras.Input((args.image_size, args.image_size, 3))
-    # The official code's layer starts as PyTorch's do, half as wide as Keras's.
+    # The official layer starts as in PyTorch, with values half as large as in Keras.
     as_pytorch = keras.initializers.VarianceScaling(1 / 3, "fan_in", "uniform")
     initializer = as_pytorch if args.recipe.startswith("paper") else "glorot_uniform"
     embedding = keras.layers.Dense(
@@ -92,7 +91,7 @@ def set_trainable(args, backbone, warming_up):
 
 
 def learning_rate(args, steps):
-    """The rate after the warm-up, or its schedule, for so many steps an epoch."""
+    """Returns the rate after the warm-up, or its schedule, for `steps` steps per epoch."""
     schedules = keras.optimizers.schedules
     epochs = [e - 1 - args.warm_up for e in args.decay_epochs if e - 1 > args.warm_up]
     if args.schedule == "step" and epochs:
@@ -101,7 +100,9 @@ def learning_rate(args, steps):
         rates = [args.learning_rate * 0.1**n for n in range(len(epochs) + 1)]
         return schedules.PiecewiseConstantDecay(boundaries, rates)
     if args.schedule == "cosine":
-        epochs = max(args.epochs - args.warm_up, 1)  # of which none is trained if all warm up
+        epochs = max(
+            args.epochs - args.warm_up, 1
+        )  # none of these is trained if all epochs warm up
         return schedules.CosineDecay(args.learning_rate, epochs * steps)
     return args.learning_rate
 
@@ -127,7 +128,7 @@ def training_batches(args, files, preprocess, first_epoch=0):
 
 
 def train(args, files, model, backbone, evaluation, preprocess):
-    """Trains in one phase, or two with --warm-up; each goes on where it was cut off."""
+    """Trains in one phase, or two with --warm-up. Each continues where it was interrupted."""
     phases = [("warm_up", min(args.warm_up, args.epochs))] if args.warm_up else []
     for phase, last_epoch in [*phases, ("training", args.epochs)]:
         compile_for(phase, args, files, model, backbone)
@@ -153,7 +154,7 @@ def train(args, files, model, backbone, evaluation, preprocess):
 
 
 def find_run(args):
-    """The images, and what the output folder must hold if it holds a run: arguments and images."""
+    """Finds the images, and checks that they and the arguments fit a run in the output folder."""
     choose_split(args)
     arguments = {name: str(value) for name, value in vars(args).items()}
     check_arguments(args.output, arguments)
@@ -164,13 +165,15 @@ def find_run(args):
 
 
 def make_all(args, files, test):
-    """The model with its backbone, its preprocessing, and the batches to test on."""
+    """Makes the model with its backbone, its preprocessing, and the batches to test on."""
     if args.weights is None and not args.demo and not args.backbone.endswith(".keras"):
-        args.freeze_batch_norm = False  # its statistics are no one's yet
-        print("The backbone starts at random, its batch norm learns; start better with --weights.")
+        args.freeze_batch_norm = False  # its statistics are not trained yet
+        print(
+            "The backbone starts at random, so its batch norm learns. --weights is a better start."
+        )
     backbone, preprocess = make_backbone(args)
     model = make_model(args, backbone, len(files.class_names))
-    # What cannot be trained with is refused now, and not after the first evaluation.
+    # Errors of the arguments are raised now, and not after the first evaluation.
     compile_for("training", args, files, model, backbone)
     training_batches(args, files, preprocess)
     test_batches = datasets.evaluation_batches(

@@ -10,9 +10,8 @@ instead, with the address of machine 0 and each machine's own index, counted fro
 
 Every worker feeds its part of each global batch to Keras on JAX, which averages the gradients over
 all of them: two workers reach the weights of one. Each epoch ends in a checkpoint, written by
-worker 0 into a folder that all workers can read. When a worker dies all stop, and the same command
-goes on after the last checkpoint, with as many workers as you like: the epoch under way is all that
-is lost.
+worker 0 into a folder that all workers can read. If a worker dies, all stop. The same command
+continues after the last checkpoint, with any number of workers. Only the unfinished epoch is lost.
 """
 
 import argparse
@@ -41,7 +40,7 @@ GLOBAL_BATCH = 96
 
 
 def build_model(num_classes):
-    """A small CNN that ends in 64 numbers, and the proxies on top of it."""
+    """Makes a small CNN that ends in 64 numbers, and the proxies on top of it."""
     images = keras.Input((32, 32, 1))
     x = keras.layers.Rescaling(1 / 255)(images)
     x = keras.layers.Conv2D(32, 5, strides=2, activation="relu")(x)
@@ -50,7 +49,7 @@ def build_model(num_classes):
 
 
 def train(args, train_half, test_half):
-    """One worker's part of the training; all of it where there is only one."""
+    """Runs one worker's part of the training. A single worker does all of it."""
     # 1. Workers find each other, and get copies of one model on all their devices.
     keras.utils.set_random_seed(0)
     if args.workers > 1:
@@ -78,7 +77,7 @@ def train(args, train_half, test_half):
             save(model, args.output, epoch + 1)
             print(f"epoch {epoch + 1}: loss {log.history['loss'][0]:.4f}", flush=True)
 
-    # 4. All are done. Worker 0 evaluates alone, as retrieval is no work to share.
+    # 4. All are done. Worker 0 evaluates alone, because retrieval is not worth sharing.
     if args.workers > 1:
         jax.distributed.shutdown()
     if args.index == 0:
@@ -86,7 +85,7 @@ def train(args, train_half, test_half):
 
 
 def first_classes(half, count):
-    """The images and labels of the first `count` classes; 0 is all."""
+    """Returns the images and labels of the first `count` classes. 0 is all."""
     images, labels = half
     kept = labels < count if count else slice(None)
     return images[kept], labels[kept]
@@ -108,11 +107,11 @@ def check_data(args, train_half):
         return
     before = json.loads(path.read_text()) if path.is_file() else {}
     if before != data:
-        begun_with = f"{before['classes']} classes" if before else "images that nobody recorded"
+        begun_with = f"{before['classes']} classes" if before else "images that were not recorded"
         raise ValueError(
-            f"{args.output} holds a run on {begun_with}. Received: {data['images']} images of "
-            f"{data['classes']} classes, which are not the same. Put back the images and --classes "
-            "to go on with it, or give another --output."
+            f"The images must be those of the run in {args.output}, which has {begun_with}. "
+            f"Received: {data['images']} other images, of {data['classes']} classes. Put back the "
+            "images and --classes to continue that run, or give another --output."
         )
     if args.index is None:
         is_done = epochs_done >= args.epochs
@@ -121,7 +120,7 @@ def check_data(args, train_half):
 
 
 def own_rows(epoch, num_images, index, workers):
-    """The images that a worker feeds in an epoch, in order: its part of each global batch."""
+    """Returns the images that a worker feeds in an epoch, in order."""
     # The seed makes the order the same on every worker, and after a restart.
     order = np.random.default_rng(epoch).permutation(num_images)
     whole_batches = order[: num_images // GLOBAL_BATCH * GLOBAL_BATCH]
@@ -129,13 +128,13 @@ def own_rows(epoch, num_images, index, workers):
 
 
 def last_checkpoint(output):
-    """How many epochs are done, and the file that holds their result; 0 and None at first."""
+    """Returns how many epochs are done, and the file of their result. At first, 0 and None."""
     done = {int(path.stem.removeprefix("epoch_")): path for path in output.glob("epoch_*.keras")}
     return max(done.items(), default=(0, None))
 
 
 def save(model, output, epochs_done):
-    """Writes a checkpoint that is there whole or not at all, and removes the one before."""
+    """Writes a checkpoint, never a part of one, and removes the one before."""
     unfinished = output / "unfinished.keras"
     with alone():
         model.save(unfinished)
@@ -145,7 +144,7 @@ def save(model, output, epochs_done):
 
 @contextlib.contextmanager
 def alone():
-    """Inside, this worker makes variables of its own: else Keras waits for the others' copies."""
+    """Inside, this worker makes its own variables. Otherwise Keras waits for the other workers."""
     shared = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
@@ -170,7 +169,7 @@ def launch(args):
         free.bind(("localhost", 0))
         coordinator = f"localhost:{free.getsockname()[1]}"
     command = [sys.executable, *sys.argv, "--coordinator", coordinator]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # by way of finally
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # so that finally runs
     workers = []
     try:
         # Ctrl-C reaches all processes of a terminal. Workers inherit that it is ignored.
@@ -187,7 +186,8 @@ def launch(args):
                 )
             time.sleep(0.1)
     finally:
-        for worker in workers:  # all before the wait: a worker reports another's death
+        # All are killed before the wait, because a worker reports the death of another.
+        for worker in workers:
             worker.kill()
         for worker in workers:
             worker.wait()
@@ -205,7 +205,7 @@ def main():
     if (args.index is None) != (args.coordinator is None) and args.workers > 1:
         parser.error("--index and --coordinator belong together: give both, or none to start here")
     if args.workers < 1 or GLOBAL_BATCH % args.workers:
-        parser.error(f"--workers {args.workers}: allowed are divisors of {GLOBAL_BATCH}")
+        parser.error(f"--workers must be a divisor of {GLOBAL_BATCH}. Received: {args.workers}")
     args.output.mkdir(parents=True, exist_ok=True)
     halves = [first_classes(half, args.classes) for half in glyphs()]
     with in_one_line():

@@ -6,11 +6,12 @@ Every message has one form: `` `name` must be … . Received: … . `` and, wher
 import math
 import numbers
 import operator
+from typing import NoReturn
 
 import numpy as np
 
 
-def refuse(name, allowed, received, hint=""):
+def refuse(name, allowed, received, hint="", error=ValueError) -> NoReturn:
     """Raises the error that every check raises.
 
     Args:
@@ -18,11 +19,12 @@ def refuse(name, allowed, received, hint=""):
         allowed: What it must be, as the words after "must".
         received: What was given instead, in words.
         hint: A sentence on what to do.
+        error: Type of the error, for instance `FileNotFoundError`.
 
     Raises:
-        ValueError: Always.
+        ValueError: Always, or the other type of `error`.
     """
-    raise ValueError(f"`{name}` must {allowed}. Received: {received}.{f' {hint}' if hint else ''}")
+    raise error(f"`{name}` must {allowed}. Received: {received}.{f' {hint}' if hint else ''}")
 
 
 def check_integer(name, value, minimum, maximum=None, hint=""):

@@ -24,7 +24,7 @@ ALLOWED = {
     "models": {"checks", "layers"},
     "callbacks": {"checks", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
-    "applications": set(),
+    "applications": {"checks"},
 }
 # They need tf.data and TensorFlow's XLA. The tests on JAX and PyTorch run without TensorFlow.
 MAY_USE_TENSORFLOW = {"datasets", "numerics"}

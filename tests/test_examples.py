@@ -1,4 +1,4 @@
-"""The example of the paper's experiment runs, goes on where it was cut off, leaves its files."""
+"""The example of the paper's experiment runs, continues after a stop, and writes its files."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def test_train_cars_demo_goes_on_where_it_ended(tmp_path):
     assert results["after"]["map@r"] > results["before"]["map@r"]
     other = train_cars(*options, "--ratio", "0.5")
     assert other.returncode == 2
-    assert f"{tmp_path} holds a run with --ratio 0.1, not 0.5" in other.stderr
+    assert f"Received: {tmp_path}, which holds a run with --ratio 0.1, not 0.5" in other.stderr
     images = np.zeros((2, 32, 32, 3), "float32")
     embedder = keras.models.load_model(tmp_path / "embedder.keras")
     served = keras.layers.TFSMLayer(tmp_path / "saved_model", call_endpoint="serve")(images)
@@ -96,7 +96,9 @@ def test_an_unknown_backbone_is_named(monkeypatch, name):
     import recipes
     import train_cars as example
 
-    with pytest.raises(ValueError, match=f"--backbone {name} is unknown"):
+    with pytest.raises(
+        ValueError, match=rf"--backbone must be bn_inception, .* Received: {name}\."
+    ):
         example.make_backbone(recipes.parse("", example.LOADERS))
 
 

@@ -90,7 +90,7 @@ def test_two_workers_of_which_one_dies_reach_the_weights_of_one(start, tmp_path)
     other = start(tmp_path / "two", "--classes", "16")
     text = other.communicate(timeout=120)[0]
     assert other.returncode == 2
-    assert f"{tmp_path / 'two'} holds a run on 32 classes" in text
+    assert f"must be those of the run in {tmp_path / 'two'}, which has 32 classes" in text
     assert "Traceback" not in text
 
     text = alone.communicate(timeout=120)[0]

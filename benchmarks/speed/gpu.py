@@ -22,7 +22,8 @@ from benchmarks.speed.head_contenders import fits_literally, make_arrays
 
 NAME = "benchmarks.speed.gpu"
 CASES = {"small": contenders.SMALL} | contenders.CASES
-CONTENDERS = ("ours", "normalized_softmax", "bare_products", "literal")
+CONTENDERS = ("ours", "ours_by_top_k", "ours_by_bisection")
+CONTENDERS += ("normalized_softmax", "bare_products", "literal")
 
 
 def peak_bytes():

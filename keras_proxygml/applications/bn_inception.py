@@ -1,11 +1,13 @@
 """BN-Inception, the paper's backbone."""
 
+import os
 from pathlib import Path
 
 import keras
 from keras import layers
 
 from keras_proxygml.applications.checkpoints import load_pytorch_weights
+from keras_proxygml.checks import check_choice, check_integer, refuse
 
 # Channels of each block's branches: 1x1 · 3x3 after its reduction · double 3x3 after its
 # reduction (both convolutions have as many) · projection of the pooled input.
@@ -26,27 +28,29 @@ NHWC = {"data_format": "channels_last"}
 
 
 def BNInception(
-    input_shape=(224, 224, 3),
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
     *,
-    pooling=None,
-    embedding_size=None,
-    weights=None,
-    name="bn_inception",
-):
+    pooling: str | None = None,
+    embedding_size: int | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    name: str = "bn_inception",
+) -> keras.Model:
     """BN-Inception: the paper's backbone, with the names and numbers of its official code.
 
     It takes images `[B, H, W, 3]`, floats: 0 to 255 in the order blue, green, red, minus the means
-    104, 117, 128. Its layers bear the names of the official parameters. Arguments, and what comes
-    out, are as in `keras.applications`, so that any backbone from there can take its place.
+    104, 117, 128. Its layers have the names of the official parameters. Arguments and outputs are
+    as in `keras.applications`, so any backbone from there can take its place.
 
     Args:
-        input_shape: `(H, W, 3)`, both sides multiples of 32, or up to 6 pixels more: at others, the
-            branches of the official network do not meet. `None` leaves a side open.
-        pooling: `None` ends the model in the feature map, `"avg"` or `"max"` in its mean or maximum
-            over height and width. With an `embedding_size`, `None` is `"avg"`, as in the paper.
-        embedding_size: D, how long the embeddings are; the paper has 512. `None` ends the model
-            before them.
-        weights: `None` starts at random; or the path of a PyTorch checkpoint, read by
+        input_shape: `(H, W, 3)`. Both sides are multiples of 32, or up to 6 pixels more. At other
+            sizes, the branches of the official network do not fit together. `None` leaves a side
+            open.
+        pooling: `None` ends the model with the feature map, `"avg"` or `"max"` with its mean or
+            maximum over height and width. With an `embedding_size`, `None` means `"avg"`, as in the
+            paper.
+        embedding_size: Numbers in an embedding, D. The paper has 512. `None` ends the model before
+            the embeddings.
+        weights: `None` starts at random. A path may be that of a PyTorch checkpoint, read by
             `load_pytorch_weights`, or of a `.weights.h5` file that such a model has saved.
         name: Name of the model.
 
@@ -55,7 +59,7 @@ def BNInception(
         features `[B, 1024]`, or to unit vectors `[B, D]`.
 
     Raises:
-        ValueError: If an argument is not allowed, or `weights` holds others than the model's.
+        ValueError: If an argument has another value, or `weights` does not fit the model.
         FileNotFoundError: If `weights` is no file. Nothing is downloaded.
 
     Reference:
@@ -84,19 +88,19 @@ def BNInception(
 
 
 def _check(input_shape, pooling, embedding_size):
-    # Where a block halves an odd side, its convolutions round up and its pooling down.
+    # If a block halves an odd side, its convolutions round up and its pooling rounds down.
     *sides, channels = input_shape
     if len(sides) != 2 or channels != 3 or not all(n is None or 6 >= n % 32 < n for n in sides):
-        raise ValueError(
-            f"input_shape={tuple(input_shape)} is not allowed. Give (H, W, 3) with sides that are "
-            f"multiples of 32, or up to 6 pixels more, or None to leave a side open."
+        refuse(
+            "input_shape",
+            "be (H, W, 3), with sides that are multiples of 32 or up to 6 pixels more",
+            f"input_shape={tuple(input_shape)}",
+            "Give None to leave a side open.",
         )
-    if pooling not in (None, "avg", "max"):
-        raise ValueError(f"pooling={pooling!r} is not allowed. Give None, 'avg' or 'max'.")
-    if embedding_size is not None and embedding_size < 1:
-        raise ValueError(
-            f"embedding_size={embedding_size} is not allowed. Give 1 or more, or None."
-        )
+    check_choice("pooling", pooling, (None, "avg", "max"))
+    if embedding_size is not None:
+        hint = "Give None to end the model before the embeddings."
+        check_integer("embedding_size", embedding_size, minimum=1, hint=hint)
 
 
 def _features(images):
@@ -135,7 +139,7 @@ def _block(x, name, single, triple, double, projection):
 def _convolution(x, channels, name, size=1, strides=1):
     padding = "same"
     if strides > 1:
-        # 'same' pads an even side by one less before than after, PyTorch by as much.
+        # 'same' pads an even side by one less before than after. PyTorch pads both by as much.
         x = layers.ZeroPadding2D(size // 2, name=f"{name}_pad", **NHWC)(x)
         padding = "valid"
     x = layers.Conv2D(channels, size, strides, padding, name=name, **NHWC)(x)
@@ -156,7 +160,7 @@ def _maximum(x, name):
 
 
 def _average(x, name):
-    # The zeros around the image count; those of 'same' would not.
+    # The zeros around the image count in the mean. Those of 'same' would not.
     x = layers.ZeroPadding2D(1, name=f"{name}_pad", **NHWC)(x)
     return layers.AveragePooling2D(3, 1, name=name, **NHWC)(x)
 
@@ -165,17 +169,20 @@ def _embedding(x, size):
     # The official code starts at PyTorch's default, uniform within ±1/√1024.
     kernel, bias = (keras.initializers.RandomUniform(-1 / 32, 1 / 32) for _ in range(2))
     x = layers.Dense(size, kernel_initializer=kernel, bias_initializer=bias, name="embedding")(x)
-    # The square of a length may overflow in half precision: take it in the weights' dtype.
+    # In half precision, the square of a length may overflow. The weights' dtype is wider.
     dtype = keras.config.dtype_policy().variable_dtype
     return layers.UnitNormalization(dtype=dtype, name="unit")(x)
 
 
 def _load(model, path):
     if not path.is_file():
-        raise FileNotFoundError(
-            f"weights={str(path)!r} is no file. Nothing is downloaded: get the published "
-            f"bn_inception-52deb4733.pth (data.lip6.fr/cadene/pretrainedmodels) and give its path, "
-            f"or None to start at random."
+        refuse(
+            "weights",
+            "be the path of a file, or None to start at random",
+            f"weights={str(path)!r}, which is no file",
+            "Nothing is downloaded. Get the published bn_inception-52deb4733.pth from "
+            "data.lip6.fr/cadene/pretrainedmodels and give its path.",
+            error=FileNotFoundError,
         )
     if path.name.endswith(".weights.h5"):
         model.load_weights(path)

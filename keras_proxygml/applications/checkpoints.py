@@ -2,6 +2,7 @@
 
 import collections
 import io
+import os
 import pickle
 import struct
 import zipfile
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+
+from keras_proxygml.checks import refuse
 
 STORAGES = {
     "DoubleStorage": "<f8",
@@ -26,34 +29,34 @@ HEADS = ("embedding", "fc", "last_linear")
 Tensor = collections.namedtuple("Tensor", ["dtype", "key", "offset", "shape", "strides"])
 
 
-def load_pytorch_weights(model, path):
-    """Gives a model the weights of a PyTorch checkpoint, matching them by name.
+def load_pytorch_weights(model: keras.Model, path: str | os.PathLike[str]) -> None:
+    """Gives a model the weights of a PyTorch checkpoint. They are matched by name.
 
-    A layer `name` takes the entries `name.weight`, `name.bias`, and a batch normalization also
-    `name.running_mean` and `name.running_var`, its vectors `[C]` or, as the older of the published
-    BN-Inception files has them, `[1, C]`. Nothing changes unless all of them fit.
+    A layer `name` takes the entries `name.weight` and `name.bias`. A batch normalization also takes
+    `name.running_mean` and `name.running_var`. Its vectors are `[C]`, or `[1, C]` as in the older
+    of the published BN-Inception files. Nothing changes unless all entries fit.
 
-    The head may differ: entries of `embedding`, `fc` or `last_linear` that the model has no layer
-    for are left out (the published files end in the classifier of ImageNet), and such a layer that
-    the file has no entries for keeps its values.
+    The head may differ. Entries of `embedding`, `fc` or `last_linear` are left out if the model has
+    no such layer: the published files end in the classifier of ImageNet. Such a layer keeps its
+    values if the file has no entries for it.
 
-    The file is data to this function: no PyTorch is needed, and a file that names anything that a
-    state dict is not made of is refused before that is looked up.
+    The file is read as data. No PyTorch is needed, and nothing in the file is executed. A file that
+    names anything besides the parts of a state dict is refused.
 
     Args:
-        model: A built `keras.Model` whose `Conv2D`, `Dense` and `BatchNormalization` layers bear
+        model: A built `keras.Model` whose `Conv2D`, `Dense` and `BatchNormalization` layers have
             the names of the checkpoint, such as `BNInception`. Other layers keep their values.
         path: A file that `torch.save(module.state_dict(), path)` wrote, in the zip format or in
-            the one before PyTorch 1.6; float16, float32 or float64.
+            the format before PyTorch 1.6. Its numbers are float16, float32 or float64.
 
     Raises:
-        ValueError: If the file is no such state dict or asks for anything else than tensors; or if
-            entries are missing, unexpected or of another shape, all of which are listed.
+        ValueError: If the file is no such state dict, or holds anything but tensors. Also if
+            entries are missing, unexpected or of another shape. The message lists them.
         FileNotFoundError: If there is no such file.
 
     Reference:
-        `bninception` in `net/bninception.py` of the official ProxyGML code, which drops what does
-        not match without a word; `torch/serialization.py` for the two formats.
+        `bninception` in `net/bninception.py` of the official ProxyGML code, which drops
+        entries that do not match without a warning; `torch/serialization.py` for the two formats.
     """
     variables = dict(_variables_of(model))
     entries = _read_state_dict(Path(path))
@@ -74,9 +77,11 @@ def load_pytorch_weights(model, path):
     }
     if any(problems.values()):
         lists = "; ".join(f"{what}: {_listed(names)}" for what, names in problems.items() if names)
-        raise ValueError(
-            f"{path} does not fit {model.name}, which is left as it was. {lists}. Give the "
-            f"checkpoint of this very network, or rename its entries to the layers' names."
+        refuse(
+            "path",
+            f"be a checkpoint that fits {model.name}, which is left as it was",
+            f"{path}, with entries that are {lists}",
+            "Give the checkpoint of this network, or rename its entries to the layers' names.",
         )
     for name, value in values.items():
         variables[name].assign(value)
@@ -130,11 +135,13 @@ def _read_state_dict(path):
             }
         # A broken or hostile pickle may raise anything.
         except Exception as error:
-            raise ValueError(
-                f"{path} is not a PyTorch state dict: {error}. Nothing of it was executed. Give a "
-                f"file written by torch.save(module.state_dict(), path), in float16, float32 or "
-                f"float64."
-            ) from error
+            refuse(
+                "path",
+                "be a PyTorch state dict",
+                f"{path}, which was read as data only: {error}",
+                "Give a file that torch.save(module.state_dict(), path) wrote, in float16, float32 "
+                "or float64.",
+            )
 
 
 def _read_zip(file):
@@ -194,12 +201,12 @@ class _Unpickler(pickle.Unpickler):
 def _array(tensor, storages):
     if not isinstance(tensor, Tensor):
         raise TypeError(f"it holds a value of type {type(tensor).__name__} that is no tensor")
-    # A pickle may give any string here, also the one by which NumPy reads bytes as addresses.
+    # A pickle may give any string here, even the one that makes NumPy read bytes as addresses.
     if tensor.dtype not in STORAGES.values():
         raise TypeError(f"it holds a tensor of {tensor.dtype!r}")
     dtype = np.dtype(tensor.dtype)
     strides = [stride * dtype.itemsize for stride in tensor.strides]
-    # NumPy refuses what lies outside of the buffer.
+    # NumPy refuses a tensor that reaches outside of the buffer.
     return np.ndarray(
         tensor.shape, dtype, storages[tensor.key], tensor.offset * dtype.itemsize, strides
     )

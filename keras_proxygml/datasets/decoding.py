@@ -1,6 +1,7 @@
-"""From an image file to upright RGB pixels, by Pillow, which decides what a file shows.
+"""From an image file to upright RGB pixels, by Pillow.
 
-`pixels` lets TensorFlow decode ordinary JPEGs, to the same numbers and faster.
+Pillow decides what a file shows. In `pixels`, TensorFlow decodes ordinary JPEGs to the same
+numbers, because that is faster.
 """
 
 import functools
@@ -10,27 +11,29 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_proxygml.checks import refuse
+
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "AVIF", "HEIF")
 ORIENTATION = 0x0112  # the EXIF tag
-# What turns an image upright, by its orientation from 0 (unknown) to 8: first the rows are
-# reversed, then the columns, then both axes are swapped.
+# Steps that turn an image upright, for each orientation from 0 (unknown) to 8: first the rows are
+# reversed, then the columns are reversed, then both axes are swapped.
 REVERSED_ROWS = np.array([0, 0, 0, 1, 1, 0, 1, 1, 0], bool)
 REVERSED_COLUMNS = np.array([0, 0, 1, 1, 0, 0, 0, 1, 1], bool)
 SWAPPED_AXES = np.array([0, 0, 0, 0, 0, 1, 1, 1, 1], bool)
 
 
-def read_pixels(source, *, upright=True):
+def read_pixels(source: str | os.PathLike[str] | bytes, *, upright: bool = True) -> np.ndarray:
     """Reads an image as people see it.
 
-    Of an animation, this is the first frame. Transparent parts show white. Gray, palette and CMYK
+    An animation gives its first frame. Transparent parts become white. Gray, palette and CMYK
     images become RGB, and 16 bits become 8. `training_batches` and `evaluation_batches` read images
     in the same way.
 
     Args:
         source: Path of a JPEG, PNG, GIF, WebP, BMP, AVIF or HEIC file, or its contents as `bytes`.
             AVIF takes Pillow 11.3 or later, and HEIC takes pillow-heif.
-        upright: Whether to turn the image as its EXIF orientation says, like image viewers do.
-            False leaves it as the camera stored it, like torchvision does.
+        upright: Whether to turn the image as its EXIF orientation says, as image viewers do.
+            False leaves it as the camera stored it, as torchvision does.
 
     Returns:
         RGB, 0 to 255. `[height, width, 3]`, uint8.
@@ -40,15 +43,21 @@ def read_pixels(source, *, upright=True):
         ValueError: If it is no such image, is cut off or damaged, or has more pixels than Pillow
             allows: twice `PIL.Image.MAX_IMAGE_PIXELS`.
     """
-    is_path = isinstance(source, (str, os.PathLike))
-    contents = Path(source).read_bytes() if is_path else bytes(source)
+    contents = contents_of(source)
     try:
         return decode_by_pillow(contents, upright)
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
-        raise ValueError(
-            "An image must be a whole JPEG, PNG, GIF, WebP, BMP, AVIF or HEIC file. Received: "
-            f"{source if is_path else 'bytes'}. {_reason(contents, error)}"
-        ) from error
+        refuse(
+            "source",
+            "be a whole JPEG, PNG, GIF, WebP, BMP, AVIF or HEIC file",
+            str(source) if isinstance(source, str | os.PathLike) else "bytes",
+            _reason(contents, error),
+        )
+
+
+def contents_of(source):
+    """Returns the bytes of an image file, given its path or these bytes."""
+    return Path(source).read_bytes() if isinstance(source, str | os.PathLike) else bytes(source)
 
 
 def why_unreadable(path):
@@ -112,7 +121,7 @@ def can_read_heic():
 
 @functools.cache
 def _formats():
-    """Lists the formats that Pillow can open here. No others, because some run programs."""
+    """Lists which of `FORMATS` Pillow opens here. It gets no others, because some run programs."""
     from PIL import Image
 
     try:
@@ -128,13 +137,13 @@ def _formats():
 def _orientation(image):
     try:
         value = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # of a damaged header, the picture may still be whole
+    except Exception:  # the header is damaged, but the picture may be whole
         return 1
     return value if value in range(1, 9) else 1
 
 
 def _of_8_bits(image):
-    """Keeps the higher byte of gray levels of 16 bits, all above 255 of which Pillow would clip."""
+    """Keeps the higher byte of 16-bit gray levels. Pillow would clip all levels above 255."""
     from PIL import Image
 
     levels = np.asarray(image)

@@ -1,45 +1,47 @@
 """Images as an embedder is tested and used on them: resized, and cropped at the center."""
 
 import os
-from pathlib import Path
 
-from keras_proxygml.checks import check_integer
-from keras_proxygml.datasets.decoding import read_pixels
-from keras_proxygml.datasets.pipeline import check, finish
+import numpy as np
+
+from keras_proxygml.checks import check_integer, refuse
+from keras_proxygml.datasets.decoding import contents_of, read_pixels
+from keras_proxygml.datasets.files import ImageFiles
+from keras_proxygml.datasets.pipeline import Batches, Preprocess, check, finish
 from keras_proxygml.datasets.pixels import central_crop, decode
 from keras_proxygml.datasets.reading import import_tensorflow, read_images
 
 
 def evaluation_batches(
-    files,
-    batch_size=32,
+    files: ImageFiles,
+    batch_size: int = 32,
     *,
-    image_size=224,
-    shorter_side=None,
-    preprocess=None,
-    upright=True,
-    on_error="skip",
-):
+    image_size: int = 224,
+    shorter_side: int | None = None,
+    preprocess: Preprocess | None = None,
+    upright: bool = True,
+    on_error: str = "skip",
+) -> Batches:
     """Reads images in order, each resized and cropped at its center.
 
-    Resizing is bilinear and antialiased, as PIL does it, to a rounding of one gray level.
+    Resizing is bilinear and antialiased, as in PIL, to within one gray level.
 
     Args:
         files: Which images, `ImageFiles`, see `training_batches`.
-        batch_size: Images in a batch, B. The last one holds what is left.
+        batch_size: Images in a batch, B. The last batch may hold fewer.
         image_size: Height and width S of the central crop in pixels.
-        shorter_side: What the shorter side of an image is resized to before, in pixels, at least
-            S. By default `S · 256 / 224`, rounded.
-        preprocess: What to make of the images, see `training_batches`.
+        shorter_side: Length of an image's shorter side before the crop, in pixels, at least S. By
+            default `S · 256 / 224`, rounded.
+        preprocess: A function that changes the images, see `training_batches`.
         upright: Whether to turn images as their EXIF orientation says, see `read_pixels`.
-        on_error: What to do when an image cannot be read: `"skip"` it and its label, name it once
-            in a warning, and count all of them in a last warning; or `"raise"`.
+        on_error: What to do if an image cannot be read. `"skip"` leaves out it and its label, names
+            it in one warning, and counts all of them in a last warning. `"raise"` raises an error.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: `[B, S, S, 3]`, float32, and `[B]`, int32, for
         `RetrievalEvaluation` and `predict`. Row i of what `predict` returns belongs to
         `files.paths[i]` unless an image is skipped before it. For search, give
-        `readable_files(files)`, of which none is.
+        `readable_files(files)`, so that no image is skipped.
 
     Raises:
         ValueError: If there are no files, or an argument is out of range.
@@ -55,14 +57,21 @@ def evaluation_batches(
     prepare = _preparation(image_size, shorter_side, upright)
     epoch = tf.data.Dataset.from_tensors((tf.range(len(files)), tf.zeros([len(files), 0])))
     images = read_images(files, epoch, lambda contents, _: prepare(contents), image_size, on_error)
-    # Keras wants to know their number. If images are skipped, the last batches are empty.
+    # Keras wants to know the number of batches. If images are skipped, the last batches are empty.
     nothing = tf.zeros([0, image_size, image_size, 3]), tf.zeros([0], tf.int32)
     batches = images.batch(batch_size)
     batches = batches.concatenate(tf.data.Dataset.from_tensors(nothing).repeat())
     return finish(batches.take(-(-len(files) // batch_size)), preprocess)
 
 
-def read_image(source, *, image_size=224, shorter_side=None, preprocess=None, upright=True):
+def read_image(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    image_size: int = 224,
+    shorter_side: int | None = None,
+    preprocess: Preprocess | None = None,
+    upright: bool = True,
+) -> np.ndarray:
     """Reads one image as `evaluation_batches` does with the same arguments, to equal numbers.
 
     An embedder that was tested on such batches wants its queries prepared in this way:
@@ -71,13 +80,14 @@ def read_image(source, *, image_size=224, shorter_side=None, preprocess=None, up
     Args:
         source: Path of an image file, or its contents as `bytes`, see `read_pixels`.
         image_size: Height and width S of the central crop in pixels.
-        shorter_side: What the shorter side of the image is resized to before, in pixels, at least
-            S. By default `S · 256 / 224`, rounded.
-        preprocess: What to make of the image, see `training_batches`. It gets `[1, S, S, 3]`.
+        shorter_side: Length of the image's shorter side before the crop, in pixels, at least S. By
+            default `S · 256 / 224`, rounded.
+        preprocess: A function that changes the image, see `training_batches`. Its input is
+            `[1, S, S, 3]`.
         upright: Whether to turn the image as its EXIF orientation says, see `read_pixels`.
 
     Returns:
-        RGB, 0 to 255, or what `preprocess` makes of it. `[S, S, 3]`, float32, a NumPy array.
+        RGB, 0 to 255, or the result of `preprocess`. `[S, S, 3]`, float32, a NumPy array.
 
     Raises:
         OSError: If the file cannot be opened.
@@ -86,10 +96,8 @@ def read_image(source, *, image_size=224, shorter_side=None, preprocess=None, up
     """
     tf = import_tensorflow()
     prepare = _preparation(image_size, shorter_side, upright)
-    is_path = isinstance(source, (str, os.PathLike))
-    contents = Path(source).read_bytes() if is_path else bytes(source)
     try:
-        image, is_read = prepare(contents)
+        image, is_read = prepare(contents_of(source))
     except tf.errors.InvalidArgumentError:
         read_pixels(source)  # raises an error that says why
         raise
@@ -104,10 +112,8 @@ def _preparation(image_size, shorter_side, upright):
     shorter_side = round(image_size * 256 / 224) if shorter_side is None else shorter_side
     check_integer("shorter_side", shorter_side, minimum=1)
     if shorter_side < image_size:
-        raise ValueError(
-            "`shorter_side` must be at least `image_size`, or no crop fits. Received: "
-            f"shorter_side={shorter_side}, image_size={image_size}. Raise it."
-        )
+        received = f"shorter_side={shorter_side}, image_size={image_size}"
+        refuse("shorter_side", "be `image_size` or more", received, "Raise it, or no crop fits.")
 
     def prepare(contents):
         pixels, is_read = decode(contents, upright=upright)

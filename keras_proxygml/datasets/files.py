@@ -2,11 +2,17 @@
 
 import dataclasses
 import os
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_proxygml.checks import refuse
+
+UNPACK_AGAIN = "Unpack the archive of the images again."
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, init=False)
 class ImageFiles:
     """Paths of image files and the class of each: one half of a zero-shot split.
 
@@ -29,35 +35,46 @@ class ImageFiles:
 
     paths: np.ndarray
     labels: np.ndarray
-    class_names: tuple
+    class_names: tuple[str, ...]
 
-    def __post_init__(self):
-        paths = np.array([os.fspath(path) for path in self.paths], dtype=str)
-        labels = np.asarray(self.labels)
-        if labels.size and not np.issubdtype(labels.dtype, np.integer):
-            raise ValueError(
-                f"labels are of dtype {labels.dtype}, allowed are integers. Cast whole numbers "
-                "with labels.astype('int32'); turn names into numbers with numpy.unique(names, "
-                "return_inverse=True)."
-            )
-        names = tuple(map(str, self.class_names))
-        if labels.shape != paths.shape:
-            raise ValueError(
-                f"labels have shape {labels.shape} and paths {paths.shape}. Give one label for "
-                "each path."
-            )
-        if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
-            raise ValueError(
-                f"labels go from {labels.min()} to {labels.max()}, allowed are 0 to "
-                f"{len(names) - 1}, as there are {len(names)} class_names. Number the classes from "
-                "0 on and name each."
-            )
-        labels = labels.astype("int32")
-        for field, value in (("paths", paths), ("labels", labels), ("class_names", names)):
+    def __init__(
+        self,
+        paths: Iterable[str | os.PathLike[str]],
+        labels: ArrayLike,
+        class_names: Iterable[str],
+    ) -> None:
+        path_array = np.array([os.fspath(path) for path in paths], dtype=str)
+        names = tuple(map(str, class_names))
+        checked = _check_labels(np.asarray(labels), path_array, names)
+        # The class is frozen, so plain assignments would fail.
+        for field, value in (("paths", path_array), ("labels", checked), ("class_names", names)):
             object.__setattr__(self, field, value)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.paths)
+
+
+def _check_labels(labels, paths, names):
+    """Returns the labels as int32, or raises unless each path has one and each label a name."""
+    if labels.size and not np.issubdtype(labels.dtype, np.integer):
+        refuse(
+            "labels",
+            "be integers",
+            f"dtype {labels.dtype}",
+            "Cast whole numbers with labels.astype('int32'). Turn names into numbers with "
+            "numpy.unique(names, return_inverse=True).",
+        )
+    if labels.shape != paths.shape:
+        allowed = f"have shape {paths.shape}, as `paths` has"
+        refuse("labels", allowed, f"shape {labels.shape}", "Give one label for each path.")
+    if len(labels) and not 0 <= labels.min() <= labels.max() < len(names):
+        refuse(
+            "labels",
+            f"be from 0 to {len(names) - 1}, because there are {len(names)} `class_names`",
+            f"labels from {labels.min()} to {labels.max()}",
+            "Number the classes from 0 on, and give a name for each.",
+        )
+    return labels.astype("int32")
 
 
 def group(paths, classes, names):
@@ -84,11 +101,11 @@ def split(paths, classes, names, first_test_class):
 
 
 def check_present(paths, advice):
-    """Names the images that are missing. Reads each folder once, asking no file.
+    """Raises unless all images exist. Lists each folder once, which is faster than asking files.
 
     Args:
         paths: Where the images should be. `[n]`.
-        advice: What to do about it, the end of the message.
+        advice: What to do about it, sentences.
 
     Raises:
         FileNotFoundError: If any is missing.
@@ -102,20 +119,24 @@ def check_present(paths, advice):
         if name not in folders[folder]:
             missing.append(path)
     if missing:
-        raise FileNotFoundError(
-            f"{len(missing):,} of {len(paths):,} images are missing, the first is {missing[0]}. "
-            f"{advice}"
+        refuse(
+            "directory",
+            f"hold all {len(paths):,} images that its lists name",
+            f"{len(missing):,} missing images, the first of which is {missing[0]}",
+            advice,
+            error=FileNotFoundError,
         )
 
 
-def check_counts(name, halves, expected, advice):
+def check_counts(name, folder, halves, expected, advice):
     """Compares the numbers of classes and images with the published ones.
 
     Args:
         name: What the data set is called.
+        folder: Where it is.
         halves: The training and the test half, `ImageFiles`.
         expected: The number of classes and of images in `"train"` and in `"test"`.
-        advice: What to do about a wrong one, the end of the message.
+        advice: What to do about a wrong one, sentences.
 
     Returns:
         The halves, a tuple.
@@ -126,11 +147,20 @@ def check_counts(name, halves, expected, advice):
     for (half, counts), files in zip(expected.items(), halves, strict=True):
         found = len(files.class_names), len(files)
         if found != counts:
-            raise ValueError(
-                f"The {half} half of {name} has {found[1]:,} images of {found[0]:,} classes, "
-                f"expected are {counts[1]:,} images of {counts[0]:,} classes. {advice}"
+            refuse(
+                "directory",
+                f"hold {counts[1]:,} images of {counts[0]:,} classes in the {half} half of {name}",
+                f"{folder} with {found[1]:,} images of {found[0]:,} classes",
+                advice,
             )
     return tuple(halves)
+
+
+def check_file(path, advice):
+    """Raises a FileNotFoundError with advice unless a file of a data set exists."""
+    if not path.is_file():
+        allowed, received = f"hold {path.name}", f"{path.parent} without it"
+        refuse("directory", allowed, received, advice, error=FileNotFoundError)
 
 
 def find_root(folder, archive_folder, listing):
@@ -147,26 +177,27 @@ def read_table(path, columns, header=False):
     Args:
         path: The text file.
         columns: How many numbers and words a line has.
-        header: Whether the first line is a head, to leave out.
+        header: Whether to leave out the first line, which names the columns.
 
     Returns:
         A list of lists: the numbers and the word.
 
     Raises:
         FileNotFoundError: If the file is missing.
-        ValueError: If a line does not read so, with its number.
+        ValueError: If a line is different. The message has its number.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. It is in the images' archive: unpack it anew.")
+    check_file(path, UNPACK_AGAIN)
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").rstrip().splitlines(), 1):
         words = line.strip().split(maxsplit=columns - 1)
         if number == 1 and header:
             continue
         if len(words) != columns or not all(map(str.isdecimal, words[:-1])):
-            raise ValueError(
-                f"Line {number} of {path} is {line!r}, expected is a word after {columns - 1} "
-                "whole numbers. Unpack the file anew."
+            refuse(
+                path.name,
+                f"have {columns - 1} whole numbers and a word in each line",
+                f"{line!r} in line {number} of {path}",
+                UNPACK_AGAIN,
             )
         rows.append([*map(int, words[:-1]), words[-1]])
     return rows

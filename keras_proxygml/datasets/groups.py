@@ -1,12 +1,12 @@
-"""An order of images in which those of a class come together."""
+"""An order of images that brings those of a class together."""
 
 import numpy as np
 
 
 def in_groups(order, labels, size, random):
-    """Brings images of a class together, so many at a time, and the groups in random order.
+    """Puts images of a class into groups of `size`, and the groups into random order.
 
-    What a class has left over, fewer images than that, comes at the end.
+    The last images of a class, if they are fewer than `size`, come at the end.
 
     Args:
         order: Numbers of the images, in random order. `[n]`, integers.

@@ -1,4 +1,4 @@
-"""From an image file's bytes to pixels, in TensorFlow's operations, for `pipeline`."""
+"""From an image file's bytes to pixels, in TensorFlow's operations."""
 
 import numpy as np
 
@@ -17,9 +17,10 @@ TRIES = 10  # at a crop of the wanted area and aspect, before the center is take
 def decode(contents, window=None, upright=True):
     """Decodes an image to the pixels of `read_pixels`.
 
-    TensorFlow decodes whole JPEGs of gray or color, in parallel and no more than the crop needs.
-    Pillow decodes all else. TensorFlow reads other formats in part only: it takes the palette of a
-    BMP for gray levels, for example. It also prints a line for each file that is cut off.
+    TensorFlow decodes whole JPEGs of gray or color, in parallel, and only what the crop needs.
+    Pillow decodes all other files, because TensorFlow reads other formats only in part: it takes
+    the palette of a BMP for gray levels, for example. It also prints a line for each file that is
+    cut off.
 
     Args:
         contents: The file's bytes.
@@ -28,12 +29,12 @@ def decode(contents, window=None, upright=True):
         upright: Whether to turn the image as its EXIF orientation says.
 
     Returns:
-        RGB, `[height, width, 3]`, uint8, and whether the image can be read, bool. Of one that
-        cannot, there is one black pixel.
+        RGB, `[height, width, 3]`, uint8, and whether the image can be read, bool. An image that
+        cannot be read becomes one black pixel.
     """
     import tensorflow as tf
 
-    # The branches are short, because TensorFlow spends time on each operation of those not taken.
+    # The branches are short, because TensorFlow spends time even on branches that it does not take.
     shape = _ordinary_jpeg_shape(contents)
     is_ordinary, stored = shape[2] > 0, shape[:2]
     others, is_read = tf.cond(
@@ -61,9 +62,9 @@ def decode(contents, window=None, upright=True):
 
 
 def _ordinary_jpeg_shape(contents):
-    """Reads height, width and channels of a whole JPEG of gray or color; zeros of all else.
+    """Reads height, width and channels of a whole JPEG of gray or color. Other files get zeros.
 
-    One with more pixels than Pillow allows is left to Pillow, which refuses it.
+    A JPEG with more pixels than Pillow allows is left to Pillow, which refuses it.
     """
     import tensorflow as tf
     from PIL import Image
@@ -78,7 +79,7 @@ def _ordinary_jpeg_shape(contents):
 
 
 def _orientation(contents, is_jpeg):
-    """Reads the EXIF orientation of a JPEG, 1 to 8, and 1 of all else."""
+    """Reads the EXIF orientation of a JPEG, 1 to 8. Other files get 1."""
     import tensorflow as tf
 
     # A short header without EXIF needs no Python.
@@ -117,7 +118,7 @@ def _stored_window(window, stored, turn):
 
 
 def _turn(pixels, orientation):
-    """Turns pixels upright. In NumPy, because tf.transpose of uint8 prints an error of oneDNN's."""
+    """Turns pixels upright in NumPy, because tf.transpose of uint8 makes oneDNN print an error."""
     import tensorflow as tf
 
     upright = tf.numpy_function(turn_upright, [pixels, orientation], tf.uint8)
@@ -142,8 +143,8 @@ def random_window(size, draws, area, aspect):
 
     Args:
         size: Height and width of the image. `[2]`, int32.
-        draws: Uniform in [0, 1]: the area of each try, the aspect of each, and where the crop is.
-            `[2 · TRIES + 2]`, float32.
+        draws: Uniform in [0, 1]: the area of each try, the aspect of each, and the place of the
+            crop. `[2 · TRIES + 2]`, float32.
         area: Smallest and largest share of the image.
         aspect: Smallest and largest width over height.
 
@@ -159,7 +160,7 @@ def random_window(size, draws, area, aspect):
     tries = tf.round(tf.sqrt(tf.stack([areas / aspects, areas * aspects], 1)))  # [TRIES, 2]
     fits = tf.reduce_all((tries >= 1) & (tries <= size), 1)
     found = tf.reduce_any(fits)
-    # Otherwise the center, as much of it as the aspect allows.
+    # Otherwise the crop is at the center, as large as the aspect allows.
     largest = tf.minimum(size, tf.round(size[::-1] * [1 / aspect[0], aspect[1]]))
     crop = tf.where(found, tries[tf.argmax(tf.cast(fits, tf.int32))], largest)
     corner = tf.floor(tf.where(found, draws[-2:] * (size - crop + 1), (size - crop) / 2))
@@ -172,12 +173,12 @@ def resize(pixels, size, smooth_beyond=1):
     Args:
         pixels: `[any, any, 3]`, uint8.
         size: Height and width, `[2]`, int32.
-        smooth_beyond: By how much a side must shrink to be antialiased. Beyond 1, as in PIL, or
-            beyond 2, where bilinear interpolation, of two pixels a side, begins to leave some out.
+        smooth_beyond: A side that shrinks by more than this factor is antialiased. 1 is as in PIL.
+            Beyond 2, plain bilinear interpolation leaves some pixels out.
     """
     import tensorflow as tf
 
-    # Where nothing shrinks, antialiasing changes nothing, and it takes three times as long.
+    # If nothing shrinks, antialiasing changes nothing and takes three times as long.
     is_smooth = tf.reduce_any(tf.shape(pixels)[:2] > smooth_beyond * tf.convert_to_tensor(size))
     smooth, plain = (lambda a=a: tf.image.resize(pixels, size, antialias=a) for a in (True, False))
     return tf.cond(is_smooth, smooth, plain)

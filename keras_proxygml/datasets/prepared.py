@@ -1,9 +1,12 @@
 """Image files from a data set that tensorflow-datasets prepared."""
 
+import os
 from pathlib import Path
 
+from keras_proxygml.checks import refuse
+
 # For each builder: the feature with the class, and the first class of the test half, or None
-# where its own split is the zero-shot one.
+# if its own split is the zero-shot split.
 BUILDERS = {
     "cars196": ("label", 98),
     "caltech_birds2011": ("label", 100),
@@ -11,10 +14,10 @@ BUILDERS = {
 }
 
 
-def unpack_prepared(source, directory):
-    """Writes what tensorflow-datasets prepared as image files, for the loaders of this package.
+def unpack_prepared(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> None:
+    """Writes a data set of tensorflow-datasets as image files, for the loaders of this package.
 
-    The images are written as they were, in `train/` and `test/` with a folder for each class and
+    The images are written unchanged, in `train/` and `test/` with a folder for each class and
     the zero-shot split. `cars196(directory)`, `cub200(directory)` or
     `stanford_online_products(directory)` then reads them. Nothing is downloaded.
 
@@ -26,23 +29,30 @@ def unpack_prepared(source, directory):
     Raises:
         ImportError: If tensorflow-datasets is missing.
         FileNotFoundError: If there is nothing prepared in the source.
-        FileExistsError: If the directory holds something.
+        FileExistsError: If the directory is not empty.
         ValueError: If it is another data set.
     """
     tfds = _tensorflow_datasets()
     source, directory = Path(source).expanduser(), Path(directory).expanduser()
     if not (source / "dataset_info.json").is_file():
-        raise FileNotFoundError(
-            f"{source} has no dataset_info.json, so nothing was prepared there. Give the folder of "
-            "the version that download_and_prepare() of tensorflow-datasets wrote."
+        refuse(
+            "source",
+            "hold a prepared data set",
+            f"{source}, which has no dataset_info.json",
+            "Give the folder of the version that download_and_prepare() of tensorflow-datasets "
+            "wrote.",
+            error=FileNotFoundError,
         )
     if directory.exists() and any(directory.iterdir()):
-        raise FileExistsError(f"{directory} holds something already. Give a new or empty folder.")
+        received = f"{directory}, which is not empty"
+        refuse("directory", "be new or empty", received, error=FileExistsError)
     builder = tfds.builder_from_directory(source)
     if builder.name not in BUILDERS:
-        raise ValueError(
-            f"{source} holds {builder.name!r}, allowed are {', '.join(BUILDERS)}. Write the images "
-            "of another one into class folders, and give them to image_folder."
+        refuse(
+            "source",
+            f"hold one of {', '.join(BUILDERS)}",
+            f"{source}, which holds {builder.name!r}",
+            "Write the images of other data sets into class folders, for `image_folder`.",
         )
     feature, first_test_class = BUILDERS[builder.name]
     encoded = {"image": tfds.decode.SkipDecoding()}
@@ -64,7 +74,7 @@ def _tensorflow_datasets():
         import tensorflow_datasets
     except ImportError as error:
         raise ImportError(
-            "Reading what tensorflow-datasets prepared takes tensorflow-datasets, which is not "
-            "installed. Run `pip install tensorflow-datasets`."
+            "Reading a data set of tensorflow-datasets takes that package, which is not installed. "
+            " Run `pip install tensorflow-datasets`."
         ) from error
     return tensorflow_datasets

@@ -1,16 +1,17 @@
-"""Reads image files in parallel and in order, and reports the broken ones, for `pipeline`."""
+"""Reads image files in parallel and in order, and reports the broken ones."""
 
 import os
 import warnings
 
 import numpy as np
 
+from keras_proxygml.checks import refuse
 from keras_proxygml.datasets.decoding import why_unreadable
 from keras_proxygml.datasets.files import ImageFiles
 from keras_proxygml.datasets.pixels import decode
 
 
-def readable_files(files):
+def readable_files(files: ImageFiles) -> ImageFiles:
     """Leaves out the images that cannot be read.
 
     Each is named in a warning, and a last warning counts them. This decodes every image once. Row i
@@ -76,14 +77,14 @@ def import_tensorflow():
         import tensorflow
     except ImportError as error:
         raise ImportError(
-            "The image pipeline is one of tf.data, and TensorFlow is not installed. Run "
-            "`pip install tensorflow`; any backend of Keras takes its batches."
+            "Reading images into batches takes TensorFlow, which is not installed. Run "
+            "`pip install tensorflow`. Any backend of Keras takes the batches."
         ) from error
     return tensorflow
 
 
 class _BrokenImages:
-    """Which images cannot be read. Each is named once and not tried again."""
+    """The images that cannot be read. Each is named once and not tried again."""
 
     def __init__(self, paths, on_error):
         self.paths, self.on_error = paths, on_error
@@ -103,15 +104,12 @@ class _BrokenImages:
         for image in set(images.tolist()) - self.found - {-1}:
             self.found.add(image)
             reason = why_unreadable(self.paths[image])
-            message = f"{self.paths[image]}, which cannot be read. " + (
-                reason or "TensorFlow cannot decode it, but Pillow can. Save it again."
-            )
+            reason = reason or "TensorFlow cannot decode it, but Pillow can. Save it again."
+            received = f"{self.paths[image]}, which cannot be read"
             if self.on_error == "raise":
-                raise ValueError(
-                    f'All images must be readable with on_error="raise". Received: {message} Or '
-                    "give datasets.readable_files(files)."
-                )
-            warnings.warn(f"Skipped {message}", stacklevel=1)
+                hint = f"{reason} Or give datasets.readable_files(files)."
+                refuse("files", 'be readable with on_error="raise"', received, hint)
+            warnings.warn(f"Skipped {received}. {reason}", stacklevel=1)
         if is_end and len(self.found) > self.counted:
             self.counted = len(self.found)
             warnings.warn(
@@ -131,7 +129,7 @@ def _no_pixels(contents):
 
 
 def _places(order, draws):
-    """Lists the places of an epoch, and one more, to notice when the last image is broken."""
+    """Lists the places of an epoch, and one more, so that a broken last image is noticed."""
     import tensorflow as tf
 
     count = tf.shape(order, tf.int64)[0]
@@ -153,7 +151,7 @@ def _loader(files, read, image_size):
         def load_image():
             return *read(tf.io.read_file(paths[image]), draws[place]), labels[image]
 
-        # Else it is the end, or an image that is known to be broken.
+        # Otherwise this is the end, or an image that is known to be broken.
         nothing = tf.zeros(shape), ~is_image, 0
         pixels, is_read, label = tf.cond(image >= 0, load_image, lambda: nothing)
         return is_read, is_image, place, order, tf.ensure_shape(pixels, shape), label
@@ -162,7 +160,7 @@ def _loader(files, read, image_size):
 
 
 def _gap_reporter(broken, count):
-    """Makes the function, of the place expected and what came, that reports what did not come."""
+    """Makes the function that compares places with the expected ones and reports the gaps."""
     import tensorflow as tf
 
     def check(expected, element):

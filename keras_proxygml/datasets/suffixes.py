@@ -1,4 +1,4 @@
-"""Which files of a folder are images, by their endings, and which of these are read."""
+"""Which endings of file names stand for images, and which of these images are read."""
 
 import warnings
 
@@ -7,7 +7,7 @@ from keras_proxygml.datasets.decoding import can_read_avif, can_read_heic
 ALWAYS = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".gif")
 AVIF = (".avif",)
 HEIC = (".heic", ".heif", ".hif")
-# Images that are never read. A list of our own, because Python's mimetypes depends on the machine.
+# Images that are never read. Python's mimetypes does not help, because it depends on the machine.
 NEVER = (
     ".3fr .arw .avifs .cr2 .cr3 .crw .cur .dcr .dds .dib .djvu .dng .emf .eps .erf .exr .fff .fits "
     ".hdr .heics .heifs .icns .ico .iiq .j2c .j2k .jp2 .jpc .jpf .jpm .jps .jpx .jxl .jxr .kdc "
@@ -39,7 +39,7 @@ def warn_of_left_out(paths):
 
 
 def advice_for(paths):
-    """Says how images of other kinds can be read. Nothing where there are none."""
+    """Says how images of other kinds can be read. The text is empty if there are none."""
     if not paths:
         return ""
     packages = {"pillow-heif": HEIC, "'pillow>=11.3'": AVIF}

@@ -52,8 +52,10 @@ def check_labels(labels: Tensor) -> Tensor:
 
 
 def _is_class(labels):
-    # From here on, float32 rounds neighboring integers to one number, or int32 overflows.
-    end = 2**24 if keras.backend.standardize_dtype(labels.dtype) == "float32" else 2**31
+    labels = ops.convert_to_tensor(labels)  # float32 on JAX, for any dtype
+    # From here on, float32 rounds neighboring integers to one number, or int32 overflows. The ends
+    # are floats, because JAX takes no integer of more than 32 bits.
+    end = 2.0**24 if keras.backend.standardize_dtype(labels.dtype) == "float32" else 2.0**31
     is_whole = ops.equal(labels, ops.floor(labels))
     return ops.logical_and(is_whole, ops.abs(labels) < end)
 

@@ -61,21 +61,21 @@ def approximate_retrieval_metrics(
     cutoffs = check_cutoffs(k)
     check_integer("checked", checked, 1, hint="Its exact search shows what the index misses.")
     may_find_itself = gallery is not None and itself is None
-    queries, items, itself, labels = check_pair(embeddings, labels, gallery, gallery_labels, itself)
-    matches = count_matches(queries.classes, items.classes, itself)
-    rows = columns = UnitVectors(*queries, keep=True)
+    queries, items, own, given = check_pair(embeddings, labels, gallery, gallery_labels, itself)
+    matches = count_matches(queries.classes, items.classes, own)
+    rows = columns = UnitVectors(queries.vectors, queries.classes, keep=True)
     if gallery is not None:
-        columns = UnitVectors(*items, keep=True)
-    itself = None if itself is None else columns.places(itself[rows.order])
+        columns = UnitVectors(items.vectors, items.classes, keep=True)
+    own = None if own is None else columns.places(own[rows.order])
     has_all_ranks = matches.max() <= DEEPEST
     depth = max(*cutoffs, int(matches.max()) if has_all_ranks else 0)
     depth = min(depth, len(columns) - 1)
-    lists = _Lists(rows, columns, itself, _index(columns, index, search), depth)
+    lists = _Lists(rows, columns, own, _index(columns, index, search), depth)
     first_rank, r_precision, average_precision, similarity = lists.results(matches)
     warn_of_one_class(items.classes, stacklevel=2)
     warn_of_copies(first_rank, similarity, may_find_itself, stacklevel=2)
     first_rank = first_rank.astype("int64")
-    found = QueryResults(labels, matches, first_rank, r_precision, average_precision)
+    found = QueryResults(given, matches, first_rank, r_precision, average_precision)
     result = found.metrics(cutoffs)
     for name in ("mrr", *(() if has_all_ranks else ("map@r", "r_precision"))):
         del result[name]  # they need ranks beyond the lists

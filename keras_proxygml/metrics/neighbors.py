@@ -47,15 +47,15 @@ def nearest(
     queries = check_vectors("embeddings", embeddings)
     items = queries if gallery is None else check_vectors("gallery", gallery)
     check_same_dims("gallery", items, "embeddings", queries)
-    itself = check_itself(itself, len(queries), None if gallery is None else len(items))
+    own = check_itself(itself, len(queries), None if gallery is None else len(items))
     if gallery is None:
-        itself = np.arange(len(queries))
-    available = len(items) - (itself is not None and itself.max() >= 0)
+        own = np.arange(len(queries))
+    available = len(items) - (own is not None and own.max() >= 0)
     check_integer("k", k, 1, available, f"A query can find {available} items.")
     rows = columns = _in_order(queries)
     if gallery is not None:
         columns = _in_order(items)
-    return nearest_items(rows, np.arange(len(queries)), columns, itself, k)
+    return nearest_items(rows, np.arange(len(queries)), columns, own, k)
 
 
 def nearest_items(queries, places, items, own, k):

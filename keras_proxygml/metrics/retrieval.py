@@ -160,7 +160,7 @@ class QueryResults:
         """
         _, index = np.unique(self.labels, return_inverse=True)
         return {
-            name: tuple(np.bincount(index, weights) for weights in (np.nan_to_num(x), ~np.isnan(x)))
+            name: (np.bincount(index, np.nan_to_num(x)), np.bincount(index, ~np.isnan(x)))
             for name, x in self.scores(k).items()
         }
 

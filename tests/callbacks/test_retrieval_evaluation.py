@@ -110,7 +110,8 @@ def test_a_warning_of_the_metrics_comes_once():
     with pytest.warns(UserWarning, match="All items have the same label") as caught:
         _, history = logs_of(evaluation, epochs=3)
     assert history["val_recall@1"] == [1, 1, 1]
-    assert len(caught) == 1
+    # On PyTorch Keras itself warns of its tensors.
+    assert sum("All items" in str(warning.message) for warning in caught) == 1
 
 
 def test_another_embedder():

@@ -1,14 +1,13 @@
 """Writes miniature copies of each data set, in every layout that is read."""
 
-import sys
-
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from keras_proxygml.datasets import cars196, cub200, stanford_online_products
+from keras_proxygml.datasets import birds, cars, cars196, cub200, products, stanford_online_products
 
+MODULES = [cars, birds, products]
 LOADERS = [cars196, cub200, stanford_online_products]
 
 # Of each image: its class, and whether it is in the test part of the classification task.
@@ -24,7 +23,7 @@ def write_image(path, shade):
 
 
 def shade_of(number):
-    """A grey that tells an image's number and survives JPEG."""
+    """A gray that tells an image's number and survives JPEG."""
     return 20 * number + 10
 
 
@@ -67,9 +66,9 @@ def write_cars_devkit(folder, labels_at="devkit/cars_test_annos_withlabels.mat")
     train, test = (annotations(rows[part], fields) for part in (0, 1))
     savemat(folder / "devkit/cars_train_annos.mat", {"annotations": train})
     savemat(folder / labels_at, {"annotations": test})
-    unlabelled = [[*row[:4], row[5]] for row in rows[1]]
-    unlabelled = annotations(unlabelled, [*fields[:4], "fname"])
-    savemat(folder / "devkit/cars_test_annos.mat", {"annotations": unlabelled})
+    unlabeled = [[*row[:4], row[5]] for row in rows[1]]
+    unlabeled = annotations(unlabeled, [*fields[:4], "fname"])
+    savemat(folder / "devkit/cars_test_annos.mat", {"annotations": unlabeled})
     savemat(folder / "devkit/cars_meta.mat", {"class_names": cells(NAMES)})
 
 
@@ -119,6 +118,5 @@ def _clean_keras():
 @pytest.fixture(autouse=True)
 def _few(monkeypatch):
     """Expects as many images as a miniature has."""
-    for name in ("cars196", "cub200", "stanford_online_products"):
-        module = sys.modules[f"keras_proxygml.datasets.{name}"]
+    for module in MODULES:
         monkeypatch.setattr(module, "COUNTS", COUNTS)

@@ -9,7 +9,7 @@ from keras_proxygml.datasets import ImageFiles
 
 
 def photo(width, height, seed=0):
-    """Soft shapes in colour with some grain, as photographs have."""
+    """Soft shapes in color with some grain, as photographs have."""
     random = np.random.default_rng(seed)
     coarse = Image.fromarray(random.integers(0, 256, (height // 8, width // 8, 3), "uint8"))
     soft = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), int)

@@ -55,11 +55,11 @@ def test_shorter_side_keeps_the_official_proportion(files):
 
 def test_kinds_of_images_are_read_as_pil_reads_them(tmp_path):
     kinds = {
-        "grey.jpg": ("L", {}),
+        "gray.jpg": ("L", {}),
         "cmyk.jpg": ("CMYK", {}),
         "progressive.jpg": ("RGB", {"progressive": True}),
         "png_inside.jpg": ("RGB", {"format": "PNG"}),
-        "grey.png": ("L", {}),
+        "gray.png": ("L", {}),
         "alpha.png": ("RGBA", {}),
         "palette.png": ("P", {}),
         "bitmap.bmp": ("RGB", {}),

@@ -1,11 +1,10 @@
-import sys
-
 import matplotlib
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_proxygml.datasets.glyphs import _classes, _distinct, glyphs
+from keras_proxygml.datasets import characters, glyphs
+from keras_proxygml.datasets.characters import _classes, _distinct
 
 REGULAR, SERIF = 0, 8  # places among the twelve faces
 
@@ -19,8 +18,7 @@ def classes():
 @pytest.fixture
 def drawn_once(classes, monkeypatch):
     """Lets glyphs() take the images drawn once, for tests of what it makes of them."""
-    module = sys.modules["keras_proxygml.datasets.glyphs"]
-    monkeypatch.setattr(module, "_classes", lambda image_size: classes)
+    monkeypatch.setattr(characters, "_classes", lambda image_size: classes)
 
 
 def draw_at_ease(character, file):
@@ -55,7 +53,7 @@ def test_every_image_has_ink_255_on_background_0(classes):
     assert (images.max(axis=(2, 3, 4)) > 64).all()  # the hairs of small raised letters are faint
     assert (images[characters.index("H")].max(axis=(1, 2, 3)) == 255).all()
     assert (images == 0).mean() > 0.8
-    assert len(np.unique(images)) > 100  # greys between: anti-aliased
+    assert len(np.unique(images)) > 100  # grays between: antialiased
 
 
 @pytest.mark.usefixtures("drawn_once")
@@ -140,7 +138,7 @@ def test_no_image_is_clipped(classes, face, file):
             np.testing.assert_array_equal(crop(faces[face, ..., 0]), whole, err_msg=character)
 
 
-def test_drawings_are_centred_on_one_baseline(classes):
+def test_drawings_are_centered_on_one_baseline(classes):
     characters, images = classes
     for character in "AxzIM":
         rows, columns = np.nonzero(images[characters.index(character), REGULAR, ..., 0])
@@ -169,15 +167,21 @@ def test_font_grows_with_the_image(classes):
 
 @pytest.mark.parametrize("split", ["train", "zero_shot", 0])
 def test_unknown_split_is_refused(split):
-    with pytest.raises(ValueError, match=f'split={split!r} is unknown. Use "zero-shot" .* or None'):
+    with pytest.raises(ValueError, match=f"must be 'zero-shot' or None. Received: split={split!r}"):
         glyphs(split)
 
 
 @pytest.mark.parametrize("image_size", [15, -32, 32.0, "32", None])
 def test_image_size_too_small_or_no_whole_number_is_refused(image_size):
-    message = f"image_size={image_size!r} is not a whole number of at least 16 .* Use 32"
+    message = f"must be an integer of 16 or more. Received: image_size={image_size!r}. .* Give 32"
     with pytest.raises(ValueError, match=message):
         glyphs(image_size=image_size)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, None])
+def test_seed_that_is_no_integer_of_0_or_more_is_refused(seed):
+    with pytest.raises(ValueError, match=f"`seed` must be an integer .* Received: seed={seed}"):
+        glyphs(seed=seed)
 
 
 def test_missing_font_files_are_named(monkeypatch, tmp_path):
@@ -185,7 +189,7 @@ def test_missing_font_files_are_named(monkeypatch, tmp_path):
     folder = tmp_path / "fonts" / "ttf"
     folder.mkdir(parents=True)
     (folder / "DejaVuSans.ttf").touch()
-    message = r"lacks DejaVuSans-Bold\.ttf, .* `pip install"
+    message = r"without DejaVuSans-Bold\.ttf, .* `pip install"
     with pytest.raises(FileNotFoundError, match=message) as info:
         glyphs()
     assert "DejaVuSans.ttf" not in str(info.value)  # is there

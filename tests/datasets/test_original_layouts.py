@@ -7,6 +7,7 @@ import pytest
 from miniatures import (
     CLASSES,
     LOADERS,
+    MODULES,
     NAMES,
     _clean_keras,  # noqa: F401
     _few,  # noqa: F401
@@ -27,7 +28,7 @@ def numbers_in(files):
 
 
 def check_halves(train, test, train_names, test_names):
-    """The halves hold the images of `CLASSES`, grouped and labelled."""
+    """The halves hold the images of `CLASSES`, grouped and labeled."""
     assert sorted(numbers_in(train)) == [0, 1, 2, 3, 4]
     assert sorted(numbers_in(test)) == [5, 6, 7, 8, 9, 10]
     for files, first, names in ((train, 1, train_names), (test, 3, test_names)):
@@ -41,7 +42,7 @@ def check_halves(train, test, train_names, test_names):
 
 def test_counts_are_the_published_ones(monkeypatch):
     monkeypatch.undo()
-    counts = [sys.modules[loader.__module__].COUNTS for loader in LOADERS]
+    counts = [module.COUNTS for module in MODULES]
     assert counts[0] == {"train": (98, 8_054), "test": (98, 8_131)}
     assert counts[1] == {"train": (100, 5_864), "test": (100, 5_924)}
     assert counts[2] == {"train": (11_318, 59_551), "test": (11_316, 60_502)}

@@ -102,7 +102,9 @@ def test_a_class_of_other_images_only_is_named(tmp_path):
     write_classes(tmp_path, ["a"])
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "raw.dng").touch()
-    message = r"/b has no image.* but 1 such as raw\.dng.* Convert them to \.jpg or \.png"
+    message = (
+        r"/b, which has none, but 1 other images such as raw\.dng.* Convert them to \.jpg or \.png"
+    )
     with pytest.raises(FileNotFoundError, match=message):
         image_folder(tmp_path)
 
@@ -116,20 +118,28 @@ def test_class_named_train_is_no_split(tmp_path):
 def test_halves_that_share_a_class_are_refused(tmp_path):
     write_classes(tmp_path / "train", ["a", "b"])
     write_classes(tmp_path / "test", ["b", "c"])
-    with pytest.raises(ValueError, match=r"share 1 classes, the first is b.* Move all images"):
+    with pytest.raises(
+        ValueError, match=r"where 1 classes are in both, for instance b\. Move all images"
+    ):
         image_folder(tmp_path)
 
 
 def test_missing_half_is_named(tmp_path):
     write_classes(tmp_path / "train", ["a", "b"])
-    with pytest.raises(FileNotFoundError, match=r"test is missing or holds no class folders"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"in both train/ and test/, .*where test/ is missing or has none\. Put",
+    ):
         image_folder(tmp_path)
 
 
 def test_class_without_images_is_named(tmp_path):
     write_classes(tmp_path, ["a", "b"])
     (tmp_path / "c").mkdir()
-    with pytest.raises(FileNotFoundError, match=r"class folder .*/c has no image.* \.jpg"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"in each class folder, .* \.jpg, .* Received: .*/c, which has none\. Put",
+    ):
         image_folder(tmp_path)
 
 
@@ -137,7 +147,9 @@ def test_absent_folder_and_single_class_are_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"absent, which does not exist\. Check"):
         image_folder(tmp_path / "absent")
     write_classes(tmp_path, ["a"])
-    with pytest.raises(ValueError, match=r"two or more .* holds one class folder\. Add folders"):
+    with pytest.raises(
+        ValueError, match=r"two class folders or more, .* holds one class folder\. Add folders"
+    ):
         image_folder(tmp_path)
 
 
@@ -145,14 +157,20 @@ def test_images_a_level_above_or_below_are_told_of(tmp_path):
     with pytest.raises(ValueError, match="holds no folder and no image"):
         image_folder(tmp_path)
     write_classes(tmp_path / "shop", ["chair", "lamp"])
-    with pytest.raises(FileNotFoundError, match=rf"are the classes, give {tmp_path}/shop instead"):
+    with pytest.raises(
+        FileNotFoundError, match=rf"If these are the classes, give {tmp_path}/shop instead"
+    ):
         image_folder(tmp_path)
-    with pytest.raises(ValueError, match=rf"holds 2 images and .* above, {tmp_path}/shop\."):
+    with pytest.raises(
+        ValueError, match=rf"holds 2 images and .* the folder above, {tmp_path}/shop\."
+    ):
         image_folder(tmp_path / "shop" / "lamp")
     with pytest.raises(FileNotFoundError, match=r"lamp/0\.jpg, which is a file"):
         image_folder(tmp_path / "shop" / "lamp" / "0.jpg")
     write_classes(tmp_path / "office", ["desk"])
-    with pytest.raises(FileNotFoundError, match=rf"classes, move them up into {tmp_path}\."):
+    with pytest.raises(
+        FileNotFoundError, match=rf"If these are the classes, move them up into {tmp_path}\."
+    ):
         image_folder(tmp_path)
 
 
@@ -160,6 +178,12 @@ def test_seed_for_a_split_that_stands_is_refused(tmp_path):
     write_folders(tmp_path)
     with pytest.raises(ValueError, match=r"seed=3 and .*\. Leave out the seed"):
         image_folder(tmp_path, seed=3)
+
+
+@pytest.mark.parametrize("seed", [-1, 0.5, "1"])
+def test_seed_that_is_no_integer_of_0_or_more_is_refused(tmp_path, seed):
+    with pytest.raises(ValueError, match=f"`seed` must be an integer .* Received: seed={seed!r}"):
+        image_folder(tmp_path, seed=seed)
 
 
 def test_files_convert_and_count():
@@ -172,11 +196,11 @@ def test_files_convert_and_count():
 @pytest.mark.parametrize(
     ("labels", "names", "message"),
     [
-        ([0], ["x"], r"shape \(1,\) and paths \(2,\)\. Give one label"),
-        ([0, 1], ["x"], "labels go from 0 to 1, allowed are 0 to 0, .* Number the classes"),
-        ([-1, 0], ["x", "y"], "labels go from -1 to 0, allowed are 0 to 1"),
-        ([2**32, 0], ["x", "y"], "labels go from 0 to 4294967296, allowed are 0 to 1"),
-        ([0.9, 0.0], ["x", "y"], "labels are of dtype float64, allowed are integers"),
+        ([0], ["x"], r"shape \(2,\), as `paths` has\. Received: shape \(1,\)\. Give one label"),
+        ([0, 1], ["x"], "must be from 0 to 0, .* Received: labels from 0 to 1. Number the classes"),
+        ([-1, 0], ["x", "y"], "must be from 0 to 1, .* Received: labels from -1 to 0"),
+        ([2**32, 0], ["x", "y"], "must be from 0 to 1, .* Received: labels from 0 to 4294967296"),
+        ([0.9, 0.0], ["x", "y"], "must be integers. Received: dtype float64"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(labels, names, message):

@@ -1,4 +1,4 @@
-"""Needs tensorflow-datasets, an optional extra, but for what it says where that is missing."""
+"""Needs tensorflow-datasets, an optional extra, except for the error if it is missing."""
 
 import sys
 
@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_proxygml.datasets import cars196, image_folder, stanford_online_products, unpack_prepared
+from keras_proxygml.datasets import (
+    cars,
+    cars196,
+    image_folder,
+    products,
+    stanford_online_products,
+    unpack_prepared,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -19,7 +26,7 @@ def tfds():
 
 
 def prepare(tfds, folder, name, feature, classes):
-    """Has tensorflow-datasets write a few images, each of a grey that tells its class."""
+    """Has tensorflow-datasets write a few images, each of a gray that tells its class."""
     import tensorflow as tf
 
     features = {
@@ -56,7 +63,7 @@ def test_cars_are_split_by_class(tfds, tmp_path, monkeypatch):
     source = prepare(tfds, tmp_path / "prepared", "cars196", "label", CLASSES)
     unpack_prepared(source, tmp_path / "cars")
     counts = {"train": (3, 5), "test": (3, 4)}
-    monkeypatch.setattr(sys.modules[cars196.__module__], "COUNTS", counts)
+    monkeypatch.setattr(cars, "COUNTS", counts)
     train, test = cars196(tmp_path / "cars")
     assert train.class_names == ("0", "1", "97")
     assert test.class_names == ("98", "99", "195")
@@ -71,7 +78,7 @@ def test_products_keep_their_split(tfds, tmp_path, monkeypatch):
     source = prepare(tfds, tmp_path / "prepared", name, "class_id", classes)
     unpack_prepared(source, tmp_path / "products")
     counts = {"train": (2, 3), "test": (2, 2)}
-    monkeypatch.setattr(sys.modules[stanford_online_products.__module__], "COUNTS", counts)
+    monkeypatch.setattr(products, "COUNTS", counts)
     train, test = stanford_online_products(tmp_path / "products")
     assert (train.class_names, test.class_names) == (("5", "120"), ("3", "7"))
     check_shades(train)
@@ -80,13 +87,17 @@ def test_products_keep_their_split(tfds, tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("default")
 def test_other_data_sets_and_full_folders_are_refused(tfds, tmp_path):
     source = prepare(tfds, tmp_path / "prepared", "flowers", "label", CLASSES)
-    with pytest.raises(ValueError, match=r"holds 'flowers', allowed are cars196, .* image_folder"):
+    with pytest.raises(
+        ValueError, match=r"must hold one of cars196, .* holds 'flowers'\. .*image_folder"
+    ):
         unpack_prepared(source, tmp_path / "new")
-    with pytest.raises(FileExistsError, match="holds something already"):
+    with pytest.raises(FileExistsError, match=r"must be new or empty\. Received: .* not empty"):
         unpack_prepared(source, source)
-    with pytest.raises(FileNotFoundError, match=r"has no dataset_info\.json"):
+    with pytest.raises(
+        FileNotFoundError, match=r"Received: .*absent, which has no dataset_info\.json"
+    ):
         unpack_prepared(tmp_path / "absent", tmp_path / "new")
-    with pytest.raises(FileNotFoundError, match="is no folder"):
+    with pytest.raises(FileNotFoundError, match=r"must be a folder .* which does not exist"):
         image_folder(tmp_path / "new")
 
 

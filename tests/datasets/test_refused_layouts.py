@@ -1,4 +1,4 @@
-"""Data sets that lack something or do not fit are refused, and the file to mend is named."""
+"""Data sets that lack something or do not fit are refused, and the file to fix is named."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,9 @@ from keras_proxygml.datasets import cars196, cub200, stanford_online_products
 @pytest.mark.parametrize("loader", LOADERS)
 def test_absent_directory_says_what_to_get_and_where_to_put_it(tmp_path, loader):
     folder = tmp_path / "absent"
-    message = f"{folder} has neither .* there.* from https://.* Nothing is downloaded"
+    message = (
+        f"must hold .* Received: {folder}, which .* into the .* from https://.* downloads nothing"
+    )
     with pytest.raises(FileNotFoundError, match=message):
         loader(folder)
 
@@ -32,7 +34,7 @@ def test_absent_directory_says_what_to_get_and_where_to_put_it(tmp_path, loader)
 def test_wrong_count_is_named(tmp_path, loader):
     write_folders(tmp_path)
     write_image(tmp_path / "test" / "10" / "extra.jpg", 0)
-    message = "The test half of .* has 7 images of 2 classes, expected are 6 images of 2 classes"
+    message = "must hold 6 images of 2 classes in the test half .* with 7 images of 2 classes"
     with pytest.raises(ValueError, match=message):
         loader(tmp_path)
 
@@ -49,37 +51,48 @@ def test_wrong_count_is_named(tmp_path, loader):
 def test_missing_image_is_named(tmp_path, loader, write, image):
     write(tmp_path)
     (tmp_path / image).unlink()
-    with pytest.raises(FileNotFoundError, match=r"1 of \d+ images are missing, .*" + image):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"must hold all \d+ images .* Received: 1 missing images, .*" + image,
+    ):
         loader(tmp_path)
 
 
 def test_missing_image_folder_is_named(tmp_path):
     write_cars_original(tmp_path)
     (tmp_path / "car_ims").rename(tmp_path / "elsewhere")
-    with pytest.raises(FileNotFoundError, match=r"11 of 11 images are missing.* car_ims.tgz"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"must hold all 11 images .* Received: 11 missing images.* car_ims.tgz",
+    ):
         cars196(tmp_path)
 
 
 def test_cars_without_test_labels_says_which_file_to_get(tmp_path):
     write_cars_devkit(tmp_path)
     (tmp_path / "devkit/cars_test_annos_withlabels.mat").unlink()
-    message = r"cars_test_annos_withlabels.mat is missing, and .* has no classes"
+    message = r"hold cars_test_annos_withlabels.mat, because .* has no classes. .* without it"
     with pytest.raises(FileNotFoundError, match=message):
         cars196(tmp_path)
 
 
-def test_cars_with_unlabelled_annotations_says_so(tmp_path):
+def test_cars_with_unlabeled_annotations_says_so(tmp_path):
     write_cars_devkit(tmp_path)
-    unlabelled = tmp_path / "devkit/cars_test_annos.mat"
-    unlabelled.rename(tmp_path / "devkit/cars_test_annos_withlabels.mat")
-    with pytest.raises(ValueError, match=r"fields \(.*'fname'\), 'fname' and 'class' are needed"):
+    unlabeled = tmp_path / "devkit/cars_test_annos.mat"
+    unlabeled.rename(tmp_path / "devkit/cars_test_annos_withlabels.mat")
+    with pytest.raises(
+        ValueError, match=r"fields 'fname' and 'class'. Received: .* fields \(.*'fname'\)\."
+    ):
         cars196(tmp_path)
 
 
 def test_cars_without_class_names_says_so(tmp_path):
     write_cars_devkit(tmp_path)
     (tmp_path / "devkit/cars_meta.mat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"devkit/cars_meta.mat is missing\. .*https://"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"must hold cars_meta.mat\. Received: .*/devkit without it\. .*https://",
+    ):
         cars196(tmp_path)
 
 
@@ -91,7 +104,7 @@ def test_broken_mat_file_is_named(tmp_path, contents):
         savemat(path, {"boxes": np.zeros(3)})
     else:
         path.write_bytes(path.read_bytes()[:300] if contents is None else contents)
-    message = r"cars_annos.mat is no MATLAB file with 'annotations': .* Get the file anew"
+    message = r"variable 'annotations'\. Received: .*/cars_annos.mat, .* Get the file again"
     with pytest.raises(ValueError, match=message):
         cars196(tmp_path)
 
@@ -99,14 +112,19 @@ def test_broken_mat_file_is_named(tmp_path, contents):
 def test_cub_lists_that_do_not_fit_are_refused(tmp_path):
     write_cub(tmp_path)
     write_lines(tmp_path / "classes.txt", NAMES[:3])
-    with pytest.raises(ValueError, match=r"lists 11 images, .* 11, and classes.txt 3 classes"):
+    with pytest.raises(
+        ValueError,
+        match=r"fit each other\. .* lists 11 images, .* 11, and classes.txt names 3 classes",
+    ):
         cub200(tmp_path)
 
 
 def test_missing_list_is_named(tmp_path):
     write_cub(tmp_path)
     (tmp_path / "image_class_labels.txt").unlink()
-    with pytest.raises(FileNotFoundError, match=r"image_class_labels.txt is missing"):
+    with pytest.raises(
+        FileNotFoundError, match=r"must hold image_class_labels.txt\. Received: .* without it"
+    ):
         cub200(tmp_path)
 
 
@@ -115,5 +133,7 @@ def test_broken_line_is_named(tmp_path, line):
     write_products(tmp_path)
     with open(tmp_path / "Ebay_test.txt", "a") as file:
         file.write(line + "\n")
-    with pytest.raises(ValueError, match=r"Line 8 of .*Ebay_test.txt is .* 3 whole numbers"):
+    with pytest.raises(
+        ValueError, match=r"must have 3 whole numbers .* Received: .* in line 8 of .*Ebay_test.txt"
+    ):
         stanford_online_products(tmp_path)

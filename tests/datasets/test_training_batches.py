@@ -96,7 +96,7 @@ def test_crops_are_spread_over_area_aspect_place_and_mirroring(tmp_path):
     assert 0.55 < area.max() < 0.605
     assert 0.48 < aspect.min() < 0.53
     assert 1.9 < aspect.max() < 2.08
-    # Those above an area of 0.5 and far from square do not fit and are drawn anew.
+    # Those above an area of 0.5 and far from square do not fit and are drawn again.
     bins = np.histogram(area, 4, (0.1, 0.5))[0]
     assert bins.min() / bins.max() > 0.7
     assert abs(np.log(aspect).mean()) < 0.04

@@ -2,8 +2,11 @@
 
 import unicodedata
 from pathlib import Path
+from typing import Literal, TypeAlias, overload
 
 import numpy as np
+
+from keras_proxygml.checks import check_choice, check_integer, refuse
 
 FACES = tuple(
     f"DejaVu{family}{style}.ttf"
@@ -14,7 +17,18 @@ FACES = tuple(
     }.items()
     for style in styles
 )
+Half: TypeAlias = tuple[np.ndarray, np.ndarray]  # images and their labels
 MIN_IMAGE_SIZE = 16  # below it, the caron and the breve look alike
+
+
+@overload
+def glyphs(
+    split: Literal["zero-shot"] = "zero-shot", *, image_size: int = 32, seed: int = 0
+) -> tuple[Half, Half]: ...
+
+
+@overload
+def glyphs(split: None, *, image_size: int = 32, seed: int = 0) -> Half: ...
 
 
 def glyphs(split="zero-shot", *, image_size=32, seed=0):
@@ -22,24 +36,24 @@ def glyphs(split="zero-shot", *, image_size=32, seed=0):
 
     The faces are DejaVu Sans, Sans Mono and Serif, each regular, bold, slanted and both. All
     1,988 characters stand on one baseline in one font size, so that `o` and `O`, or `,` and `'`,
-    differ as they do in print; only the wide `‱` is drawn smaller, to fit. Each call draws them
-    anew, in about two seconds.
+    differ as they do in print. Only the wide `‱` is drawn smaller, to fit. Each call draws all
+    characters again, in about two seconds.
 
-    A character becomes a class when every face draws it and the faces do not all draw it alike
-    (as they do the lines of boxes), and when **no** face draws it exactly as a class before it in
-    Unicode. So `A`, Greek `Α` and Cyrillic `А` are one class, drawn as `A`, although four faces
-    draw the Cyrillic letter a little differently; and italic `и`, which equals `u`, leaves no
-    class of its own. Each character is compared with the classes, not with those left out, so
-    that likeness is not passed on. Equal images therefore always have equal labels, and no
-    training image is also a test image. Within a class 22% of the images equal another one, so
-    that retrieval finds them for free: symbols, mostly, which faces take from one another.
+    A character becomes a class if three things hold: every face draws it, the faces do not all
+    draw it alike (as they draw the lines of boxes), and **no** face draws it exactly as a class
+    before it in Unicode. So `A`, Greek `Α` and Cyrillic `А` are one class, drawn as `A`, although
+    four faces draw the Cyrillic letter a little differently. Cyrillic `и` is no class, because in
+    italics it equals `u`. Each character is compared with the classes only, not with characters
+    that were left out. Equal images therefore always have equal labels, and no training image is
+    also a test image. Within a class, 22% of the images equal another one, and retrieval finds
+    them without effort. Most of these are symbols, which faces take from one another.
 
     Args:
         split: `"zero-shot"` for a training and a test half that share no class, or `None` for
             all images together.
         image_size: Height and width S of the images in pixels, at least 16. The font grows with
-            it. The classes are the same from 28 pixels on; below, one or two fewer are left.
-        seed: Which random half of the classes is for training.
+            it. The classes are the same from 28 pixels on. Below, there are one or two fewer.
+        seed: Which random half of the classes is for training. An integer of 0 or more.
 
     Returns:
         `(train_images, train_labels), (test_images, test_labels)`, or `(images, labels)` without
@@ -47,29 +61,24 @@ def glyphs(split="zero-shot", *, image_size=32, seed=0):
         are `[n]`, int32, from 0 on in each half; the twelve faces of a class are adjacent.
 
     Raises:
-        ValueError: If the split is unknown, or the image size not whole or too small.
+        ValueError: If the split is unknown, the image size is no integer or is too small, or the
+            seed is no integer of 0 or more.
         FileNotFoundError: If matplotlib lacks one of the font files.
     """
-    if split not in ("zero-shot", None):
-        raise ValueError(
-            f'split={split!r} is unknown. Use "zero-shot" for a training and a test half that '
-            "share no class, or None for all images together."
-        )
-    if not isinstance(image_size, (int, np.integer)) or image_size < MIN_IMAGE_SIZE:
-        raise ValueError(
-            f"image_size={image_size!r} is not a whole number of at least {MIN_IMAGE_SIZE} pixels, "
-            "which it takes to tell characters apart. Use 32, the default, or larger."
-        )
+    check_choice("split", split, ("zero-shot", None), "Give None for all images together.")
+    hint = "Smaller characters look alike. Give 32, the default, or more."
+    check_integer("image_size", image_size, MIN_IMAGE_SIZE, hint=hint)
+    check_integer("seed", seed, minimum=0, maximum=2**32 - 1)
     _, images = _classes(image_size)  # [C, 12, S, S, 1]
     if split is None:
-        return _labelled(images)
-    # RandomState, since NumPy promises its stream for good and default_rng's only until changed.
+        return _labeled(images)
+    # RandomState, because NumPy never changes its stream, and may change that of default_rng.
     order = np.random.RandomState(seed).permutation(len(images))
     half = len(images) // 2
-    return _labelled(images[np.sort(order[:half])]), _labelled(images[np.sort(order[half:])])
+    return _labeled(images[np.sort(order[:half])]), _labeled(images[np.sort(order[half:])])
 
 
-def _labelled(images):
+def _labeled(images):
     """Flattens `[C, 12, S, S, 1]` to images `[12·C, S, S, 1]` and their labels `[12·C]`."""
     classes, faces, *shape = images.shape
     labels = np.repeat(np.arange(classes, dtype="int32"), faces)
@@ -77,7 +86,7 @@ def _labelled(images):
 
 
 def _classes(image_size):
-    """Draws what is a class of its own.
+    """Draws the characters that become classes.
 
     Returns:
         The characters, in Unicode's order, and their images, `[C, 12, S, S, 1]`, uint8.
@@ -93,13 +102,13 @@ def _classes(image_size):
 
 
 def _distinct(candidates):
-    """Keeps characters that the faces draw differently, and none as a character kept before.
+    """Keeps characters that the faces draw differently, and that equal none kept before.
 
     Args:
         candidates: Pairs of a character and its drawings, one `bytes` a face.
 
     Returns:
-        The characters kept and their drawings, two lists.
+        The characters that are kept and their drawings, two lists.
     """
     characters, drawings, seen = [], [], set()
     for character, faces in candidates:
@@ -120,20 +129,22 @@ def _face_paths():
     paths = [folder / face for face in FACES]
     missing = [path.name for path in paths if not path.is_file()]
     if missing:
-        raise FileNotFoundError(
-            f"{folder} lacks {', '.join(missing)}. glyphs() needs all twelve DejaVu faces of "
-            "matplotlib's wheel. "
-            "Run `pip install --force-reinstall matplotlib`."
+        refuse(
+            "matplotlib",
+            "have its twelve DejaVu faces",
+            f"{folder} without {', '.join(missing)}",
+            "Run `pip install --force-reinstall matplotlib`.",
+            error=FileNotFoundError,
         )
     return paths
 
 
 def _shared_characters(paths):
-    """Lists the characters that all faces have, in Unicode's order."""
+    """Lists the characters that all faces have, in the order of Unicode."""
     from matplotlib.ft2font import FT2Font
 
     codes = set.intersection(*(set(FT2Font(str(path)).get_charmap()) for path in paths))
-    # A combining mark is a part of a character: it has no place of its own on the line.
+    # A combining mark is part of a character and has no place of its own on the line.
     return [chr(c) for c in sorted(codes) if not unicodedata.category(chr(c)).startswith("M")]
 
 
@@ -141,13 +152,13 @@ def _fonts(paths, image_size):
     """Loads the faces in the largest size at which all but one character fit the image."""
     from PIL import ImageFont
 
-    # The other layout engine is not in every build of Pillow, and would place some differently.
+    # The other layout engine is not in every build of Pillow and places some differently.
     basic = ImageFont.Layout.BASIC
     return [ImageFont.truetype(str(p), image_size * 11 // 16, layout_engine=basic) for p in paths]
 
 
 def _draw(character, font, image_size):
-    """Draws a character on the baseline, its ink centred from left to right.
+    """Draws a character on the baseline, with its ink centered from left to right.
 
     Returns:
         The image's pixels, row by row, as `bytes`.

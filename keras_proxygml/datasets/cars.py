@@ -1,25 +1,35 @@
 """Cars196: photographs of 196 car models."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 
-from keras_proxygml.datasets.files import check_counts, check_present, split
-from keras_proxygml.datasets.image_folder import has_split, read_split
+from keras_proxygml.checks import refuse
+from keras_proxygml.datasets.files import (
+    ImageFiles,
+    check_counts,
+    check_file,
+    check_present,
+    split,
+)
+from keras_proxygml.datasets.folders import has_split, read_split
 
 COUNTS = {"train": (98, 8_054), "test": (98, 8_131)}  # classes, images
 PAGE = "https://ai.stanford.edu/~jkrause/cars/car_dataset.html"
-ARCHIVES = (
-    "Put cars_annos.mat and the unpacked car_ims.tgz there, or unpack cars_train.tgz, "
-    "cars_test.tgz and car_devkit.tgz and add cars_test_annos_withlabels.mat"
+ADVICE = (
+    "Put cars_annos.mat and the unpacked car_ims.tgz into the directory. Or unpack cars_train.tgz, "
+    "cars_test.tgz and car_devkit.tgz there, and add cars_test_annos_withlabels.mat. Get them from "
+    f"{PAGE}. This function downloads nothing."
 )
+GET_AGAIN = f"Get the file again from {PAGE}."
 
 
-def cars196(directory):
+def cars196(directory: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
     """Finds the images of Cars196, with the zero-shot split: classes 0-97 train, 98-195 test.
 
-    The training and the test part of the published classification task are merged first. One of
-    three layouts is read, and nothing is downloaded:
+    The training and the test part of the published classification task are merged first. The
+    directory has one of three layouts. Nothing is downloaded.
 
     - `cars_annos.mat` with `car_ims/`;
     - `devkit/` with `cars_train_annos.mat` and `cars_meta.mat`, `cars_test_annos_withlabels.mat`
@@ -52,19 +62,22 @@ def cars196(directory):
     elif has_split(folder):
         halves = read_split(folder)
     else:
-        raise FileNotFoundError(
-            f"{folder} has neither cars_annos.mat, nor devkit/cars_train_annos.mat, nor train/ and "
-            f"test/ with class folders, so it does not hold Cars196. {ARCHIVES}; they come from "
-            f"{PAGE}. Nothing is downloaded by itself."
+        refuse(
+            "directory",
+            "hold Cars196: cars_annos.mat, devkit/cars_train_annos.mat, or train/ and test/ with "
+            "class folders",
+            f"{folder}, which has none of them",
+            ADVICE,
+            error=FileNotFoundError,
         )
-    return check_counts("Cars196", halves, COUNTS, f"{ARCHIVES}: {folder}.")
+    return check_counts("Cars196", folder, halves, COUNTS, ADVICE)
 
 
 def _read_original(folder):
     """Reads the layout of `cars_annos.mat`, which lists all images."""
     path = folder / "cars_annos.mat"
     images, classes = _annotations(path, "relative_im_path")
-    return _split([folder / image for image in images], classes, _class_names(path), folder)
+    return _split([folder / image for image in images], classes, _class_names(path))
 
 
 def _read_devkit(folder):
@@ -77,11 +90,11 @@ def _read_devkit(folder):
         images, labels = _annotations(annotations, "fname")
         paths += [folder / part / image for image in images]
         classes += labels
-    return _split(paths, classes, _class_names(folder / "devkit" / "cars_meta.mat"), folder)
+    return _split(paths, classes, _class_names(folder / "devkit" / "cars_meta.mat"))
 
 
-def _split(paths, classes, names, folder):
-    check_present(paths, f"{ARCHIVES}: {folder}.")
+def _split(paths, classes, names):
+    check_present(paths, ADVICE)
     # MATLAB counts from 1.
     return split(paths, classes, dict(enumerate(names, 1)), COUNTS["train"][0] + 1)
 
@@ -92,9 +105,12 @@ def _test_annotations(folder):
     for path in (folder / "devkit" / name, folder / name):
         if path.is_file():
             return path
-    raise FileNotFoundError(
-        f"{folder / name} is missing, and devkit/cars_test_annos.mat has no classes. Put {name} "
-        f"there; it comes from {PAGE}."
+    refuse(
+        "directory",
+        f"hold {name}, because devkit/cars_test_annos.mat has no classes",
+        f"{folder} without it",
+        f"Put it there. Get it from {PAGE}.",
+        error=FileNotFoundError,
     )
 
 
@@ -102,9 +118,11 @@ def _annotations(path, field):
     """Reads the images' file names and classes, which are from 1 on."""
     rows = _read_mat(path, "annotations")
     if not {field, "class"} <= set(rows.dtype.names or ()):
-        raise ValueError(
-            f"The annotations in {path} have the fields {rows.dtype.names}, {field!r} and 'class' "
-            "are needed. Get the file anew."
+        refuse(
+            "directory",
+            f"hold annotations with the fields {field!r} and 'class'",
+            f"{path} with the fields {rows.dtype.names}",
+            GET_AGAIN,
         )
     return [str(name) for name in rows[field]], [int(label) for label in rows["class"]]
 
@@ -117,12 +135,14 @@ def _read_mat(path, variable):
     """Reads a variable of a MATLAB file as a one-dimensional array."""
     from scipy.io import loadmat  # comes with scikit-learn, and takes a moment to import
 
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. {ARCHIVES}: {PAGE}.")
+    check_file(path, ADVICE)
     try:
         values = loadmat(path, squeeze_me=True, variable_names=[variable])[variable]
     except Exception as error:  # scipy raises nearly anything at a broken file
-        raise ValueError(
-            f"{path} is no MATLAB file with {variable!r}: {error!r}. Get the file anew."
-        ) from error
+        refuse(
+            "directory",
+            f"hold {path.name}, a MATLAB file with the variable {variable!r}",
+            f"{path}, which scipy cannot read ({error!r})",
+            GET_AGAIN,
+        )
     return np.atleast_1d(values)

@@ -1,24 +1,32 @@
 """Stanford Online Products: photographs of 22,634 products from an online auction house."""
 
+import os
 from pathlib import Path
 
+from keras_proxygml.checks import refuse
 from keras_proxygml.datasets.files import (
+    ImageFiles,
     check_counts,
     check_present,
     find_root,
     group,
     read_table,
 )
-from keras_proxygml.datasets.image_folder import has_split, read_split
+from keras_proxygml.datasets.folders import has_split, read_split
 
 COUNTS = {"train": (11_318, 59_551), "test": (11_316, 60_502)}  # classes, images
-ARCHIVE = "Unpack Stanford_Online_Products.zip there"
+ADVICE = (
+    "Unpack Stanford_Online_Products.zip into the directory. Get it from "
+    "https://cvgl.stanford.edu/projects/lifted_struct/. This function downloads nothing."
+)
 
 
-def stanford_online_products(directory):
+def stanford_online_products(
+    directory: str | os.PathLike[str],
+) -> tuple[ImageFiles, ImageFiles]:
     """Finds the images of Stanford Online Products, with the zero-shot split as published.
 
-    One of two layouts is read, and nothing is downloaded:
+    The directory has one of two layouts. Nothing is downloaded.
 
     - `Ebay_train.txt`, `Ebay_test.txt` and the folders they name, in the directory or in
       `Stanford_Online_Products/` there, as the archive has them;
@@ -48,20 +56,22 @@ def stanford_online_products(directory):
     elif has_split(folder):
         halves = read_split(folder)
     else:
-        raise FileNotFoundError(
-            f"{folder} has neither Ebay_train.txt, nor Stanford_Online_Products/Ebay_train.txt, "
-            "nor train/ and test/ with class folders, so it does not hold Stanford Online "
-            f"Products. {ARCHIVE}; it comes from https://cvgl.stanford.edu/projects/lifted_struct/."
-            " Nothing is downloaded by itself."
+        refuse(
+            "directory",
+            "hold Stanford Online Products: Ebay_train.txt, "
+            "Stanford_Online_Products/Ebay_train.txt, or train/ and test/ with class folders",
+            f"{folder}, which has none of them",
+            ADVICE,
+            error=FileNotFoundError,
         )
-    return check_counts("Stanford Online Products", halves, COUNTS, f"{ARCHIVE} anew: {folder}.")
+    return check_counts("Stanford Online Products", folder, halves, COUNTS, ADVICE)
 
 
 def _read_list(root, name):
-    """Reads a half: lines of an image's number, class, kind of product and path, after a head."""
+    """Reads a half: lines of an image's number, class, kind of product and path, after a header."""
     rows = read_table(root / name, 4, header=True)
     paths = [root / path for *_, path in rows]
-    check_present(paths, f"{ARCHIVE} anew: {root}.")
+    check_present(paths, ADVICE)
     classes = [label for _, label, _, _ in rows]
     # The images of bicycles are in bicycle_final/.
     names = {label: f"{path.split('_final/')[0]} {label}" for _, label, _, path in rows}

@@ -1,19 +1,31 @@
 """CUB-200-2011: photographs of 200 bird species."""
 
+import os
 from pathlib import Path
 
-from keras_proxygml.datasets.files import check_counts, check_present, find_root, read_table, split
-from keras_proxygml.datasets.image_folder import has_split, read_split
+from keras_proxygml.checks import refuse
+from keras_proxygml.datasets.files import (
+    ImageFiles,
+    check_counts,
+    check_present,
+    find_root,
+    read_table,
+    split,
+)
+from keras_proxygml.datasets.folders import has_split, read_split
 
 COUNTS = {"train": (100, 5_864), "test": (100, 5_924)}  # classes, images
-ARCHIVE = "Unpack CUB_200_2011.tgz there"
+ADVICE = (
+    "Unpack CUB_200_2011.tgz into the directory. Get it from "
+    "https://www.vision.caltech.edu/datasets/cub_200_2011/. This function downloads nothing."
+)
 
 
-def cub200(directory):
+def cub200(directory: str | os.PathLike[str]) -> tuple[ImageFiles, ImageFiles]:
     """Finds the images of CUB-200-2011, with the zero-shot split: classes 0-99 train, others test.
 
-    The training and the test part of the published classification task are merged first. One of
-    two layouts is read, and nothing is downloaded:
+    The training and the test part of the published classification task are merged first. The
+    directory has one of two layouts. Nothing is downloaded.
 
     - `images.txt`, `image_class_labels.txt`, `classes.txt` and `images/`, in the directory or in
       `CUB_200_2011/` there, as the archive has them;
@@ -43,13 +55,15 @@ def cub200(directory):
     elif has_split(folder):
         halves = read_split(folder)
     else:
-        raise FileNotFoundError(
-            f"{folder} has neither images.txt, nor CUB_200_2011/images.txt, nor train/ and test/ "
-            f"with class folders, so it does not hold CUB-200-2011. {ARCHIVE}; it comes from "
-            "https://www.vision.caltech.edu/datasets/cub_200_2011/. Nothing is downloaded by "
-            "itself."
+        refuse(
+            "directory",
+            "hold CUB-200-2011: images.txt, CUB_200_2011/images.txt, or train/ and test/ with "
+            "class folders",
+            f"{folder}, which has none of them",
+            ADVICE,
+            error=FileNotFoundError,
         )
-    return check_counts("CUB-200-2011", halves, COUNTS, f"{ARCHIVE} anew: {folder}.")
+    return check_counts("CUB-200-2011", folder, halves, COUNTS, ADVICE)
 
 
 def _read_original(root):
@@ -58,12 +72,14 @@ def _read_original(root):
     labels = dict(read_table(root / "image_class_labels.txt", 2))
     names = dict(read_table(root / "classes.txt", 2))  # from 1 on
     if images.keys() != labels.keys() or not set(labels.values()) <= set(map(str, names)):
-        raise ValueError(
-            f"images.txt of {root} lists {len(images):,} images, image_class_labels.txt "
-            f"{len(labels):,}, and classes.txt {len(names):,} classes, and they do not fit each "
-            "other. Unpack CUB_200_2011.tgz anew."
+        refuse(
+            "directory",
+            "hold lists that fit each other",
+            f"{root}, where images.txt lists {len(images):,} images, image_class_labels.txt labels "
+            f"{len(labels):,}, and classes.txt names {len(names):,} classes",
+            ADVICE,
         )
     paths = [root / "images" / image for image in images.values()]
-    check_present(paths, f"{ARCHIVE} anew: {root}.")
+    check_present(paths, ADVICE)
     classes = [int(labels[number]) for number in images]
     return split(paths, classes, names, COUNTS["train"][0] + 1)
