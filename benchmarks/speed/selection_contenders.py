@@ -2,6 +2,7 @@
 
 from statistics import NormalDist
 
+import numpy as np
 from keras import ops
 
 from keras_proxygml import graph, selection
