@@ -45,7 +45,14 @@ def test_bare_products_are_those_of_a_linear_layer():
 
 @pytest.mark.parametrize(
     "name",
-    ["speed.backbone_speed", "speed.head_speed", "speed.retrieval_speed", "memory.lean_proxies"],
+    [
+        "speed.backbone_speed",
+        "speed.first_step",
+        "speed.head_speed",
+        "speed.retrieval_speed",
+        "memory.lean_proxies",
+        "memory.model_growth",
+    ],
 )
 def test_the_readme_shows_the_results_on_file(name):
     module = f"benchmarks.{name}"
