@@ -92,7 +92,35 @@ def custom_gradient(function):
 
         return result, adapted_gradient
 
-    return adapted
+    in_graph = _shared_graph(adapted)
+
+    @functools.wraps(function)
+    def run(*tensors):
+        # TensorFlow keeps a gradient that is written in a graph until the process ends, and the
+        # graph with it. So it is written in a small graph that all models share.
+        return (in_graph() if _is_in_graph() else adapted)(*tensors)
+
+    return run
+
+
+def _shared_graph(function, **options):
+    """A function that makes, once, a `tf.function`: it holds one graph for each shape."""
+
+    @functools.cache
+    def make():
+        import tensorflow as tf
+
+        return tf.function(function, autograph=False, **options)
+
+    return make
+
+
+def _is_in_graph():
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.executing_eagerly()
 
 
 def is_worth_compiling(num_proxies):
@@ -113,8 +141,8 @@ def by_xla(function):
     There, Keras runs the operations of a graph one by one, each over the whole of `[B, C, N]`. XLA
     needs a few passes for many operations. On one GPU, Keras compiles the whole graph by XLA.
 
-    The function is compiled once for each shape, even if many models call it, because TensorFlow
-    keeps compiled code until the process ends.
+    The function gets one graph for each shape, even if many models call it, because TensorFlow
+    keeps graphs and compiled code until the process ends.
 
     Args:
         function: A function of tensors and Python numbers, and of nothing else that changes.
@@ -125,29 +153,24 @@ def by_xla(function):
         `num_proxies` proxies are too few for XLA to pay off.
     """
 
-    @functools.cache
-    def compiled():
-        import tensorflow as tf
-
-        return tf.function(function, jit_compile=True, autograph=False)
+    compiled, in_graph = _shared_graph(function, jit_compile=True), _shared_graph(function)
 
     @functools.wraps(function)
     def run(num_proxies, *tensors):
         # A NumPy number would become a tensor, whose value a shape can't depend on.
         tensors = [x.item() if isinstance(x, np.generic) else x for x in tensors]
-        is_compiled = is_worth_compiling(num_proxies) and _is_graph_on_cpus()
-        return (compiled() if is_compiled else function)(*tensors)
+        if not _is_in_graph():
+            return function(*tensors)
+        is_compiled = is_worth_compiling(num_proxies) and _can_compile()
+        return (compiled() if is_compiled else in_graph())(*tensors)
 
     return run
 
 
-def _is_graph_on_cpus():
-    if keras.backend.backend() != "tensorflow":
-        return False
+def _can_compile():
     import tensorflow as tf
 
-    has_gpu = bool(tf.config.list_physical_devices("GPU"))
-    return not (tf.executing_eagerly() or has_gpu) and tf.test.is_built_with_xla()
+    return tf.test.is_built_with_xla() and not tf.config.list_physical_devices("GPU")
 
 
 def raise_unless(condition, message, value):

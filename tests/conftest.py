@@ -1,5 +1,6 @@
 """Picks the backend, and gives TensorFlow four virtual CPU devices before it starts."""
 
+import gc
 import os
 
 os.environ.setdefault("KERAS_BACKEND", "tensorflow")
@@ -12,6 +13,11 @@ if keras.backend.backend() == "tensorflow":
 
     device = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(device, [tf.config.LogicalDeviceConfiguration()] * 4)
+
+
+# Each test ends in a collection. Without what the imports made, it takes a tenth of the time.
+gc.collect()
+gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

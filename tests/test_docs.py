@@ -165,6 +165,7 @@ def small_backbone(*, include_top, weights, input_shape, pooling):
     )
 
 
+@pytest.mark.slow
 def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     # What the document takes from elsewhere: photographs, and a network with its weights.
@@ -210,6 +211,7 @@ def test_named_files_and_targets_exist(document):
         assert hasattr(keras_proxygml, name), f"{document} names {name}"
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_quickstart_runs(tmp_path):
     command = ["examples/quickstart.py", "--output", tmp_path, "--epochs", "3", "--classes", "200"]

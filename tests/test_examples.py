@@ -18,6 +18,7 @@ def train_cars(*arguments):
     return subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_train_cars_demo_goes_on_where_it_ended(tmp_path):
     options = ["--demo", "--output", tmp_path, "--image-size", "32", "--warm-up", "1"]
@@ -102,6 +103,7 @@ def test_an_unknown_backbone_is_named(monkeypatch, name):
         example.make_backbone(recipes.parse("", example.LOADERS))
 
 
+@pytest.mark.slow
 def test_train_cars_without_data_says_how_to_get_on(tmp_path):
     done = train_cars("--output", tmp_path / "run")
     assert done.returncode == 2

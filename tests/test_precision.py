@@ -8,6 +8,7 @@ import small
 from keras_proxygml import ProxyAdam
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_losses_are_within_two_percent_of_float32(policy, jit_compile):

@@ -55,6 +55,7 @@ def recorded(output):
     return json.loads((output / "images.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_run_says_how_it_stands_and_goes_on_with_its_images_only(
     cars, photos, tmp_path, monkeypatch
 ):
@@ -105,6 +106,7 @@ def test_a_run_says_how_it_stands_and_goes_on_with_its_images_only(
     assert "has trained for 2 epochs. Received: 1. Raise it" in errors
 
 
+@pytest.mark.slow
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(cars, photos, tmp_path, monkeypatch):
     class Interrupted(keras.callbacks.CSVLogger):
         def on_epoch_begin(self, epoch, logs=None):

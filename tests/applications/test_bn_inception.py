@@ -121,6 +121,7 @@ def test_arguments_that_are_refused(tmp_path):
         BNInception((32, 32, 3), weights="imagenet")
 
 
+@pytest.mark.slow
 def test_saved_and_loaded(official, images, tmp_path):
     expected = official.predict(images[96][:1], verbose=0)
     official.save(tmp_path / "model.keras")
