@@ -101,7 +101,7 @@ class ProxyGMLLoss(ProxyLoss):
                 "ratio",
                 f"keep more than the {num_proxies} proxies of one class",
                 f"ratio={self.ratio}, which keeps k={k} of {num_classes * num_proxies}",
-                f"No negative would be left and nothing learned: raise ratio above "
+                f"No negative would be left, so nothing would be learned: raise ratio above "
                 f"{1 / num_classes:.4g}, one part in the {num_classes} classes.",
             )
         return k

@@ -43,7 +43,7 @@ def check_labels(labels: Tensor) -> Tensor:
             "give numbers with label_mode='int', its generators with class_mode='sparse'.",
         )
     if "int" not in dtype and dtype not in ("float32", "float64"):
-        hint = "Make them labels.astype('int32') where they are not rounded yet."
+        hint = "Cast them with labels.astype('int32') before anything rounds them."
         allowed = "be integers, or whole numbers in float32 or float64"
         refuse("labels", allowed, f"dtype {dtype}", hint)
     if "float" in dtype:

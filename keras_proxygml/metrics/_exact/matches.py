@@ -36,8 +36,8 @@ class Matches:
     Attributes:
         start: The matches of query q are at `start[q]` to `start[q + 1]`. `[Q + 1]`.
         keys: How similar each match is, as a key. `[matches]`, int64.
-        ahead: How many others are at least as similar as this match, but less similar than the
-            one before it. `[matches]`.
+        ahead: How many items of other classes lie between the previous match and this one. A tie
+            with this match lies before it. `total_ahead` sums them. `[matches]`.
         active: How many matches of each query are active: the first so many. `[Q]`.
     """
 
