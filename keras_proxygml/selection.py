@@ -82,8 +82,10 @@ def _limits(others, total, k):
     limit, or no float lies between the two.
     """
     is_nan = ops.isnan(others.lanes)
-    low = ops.min(ops.where(is_nan, np.inf, others.lanes), axis=(1, 2))[:, None]
-    high = ops.max(ops.where(is_nan, -np.inf, others.lanes), axis=(1, 2))[:, None]
+    # The initial values are for a batch without rows, a replica's share of the last one.
+    rows = {"axis": (1, 2), "keepdims": True}
+    low = ops.min(ops.where(is_nan, np.inf, others.lanes), initial=np.inf, **rows)[:, 0]
+    high = ops.max(ops.where(is_nan, -np.inf, others.lanes), initial=-np.inf, **rows)[:, 0]
 
     def is_searching(step, low, high, reach_low, reach_high):
         return ops.any(ops.logical_and(reach_low > k, high > low + 1))

@@ -78,7 +78,7 @@ def test_labels_of_unknown_shape():
         (LABELS + 0.5, r"whole numbers below 2\*\*24 in float32\. Received: 0\.5\. Give"),
         (np.float32([1, 2, np.nan, 0]), r"Received: nan"),
         (np.float32([1, 2, 2**24, 0]), r"Received: 16777216"),
-        (LABELS.astype("float16"), r"float32 or float64\. Received: dtype float16\. .*rounded"),
+        (LABELS.astype("float16"), r"float32 or float64\. Received: dtype float16\. .*rounds"),
         (LABELS > 1, r"must be integers, .*Received: dtype bool"),
         (np.eye(5, dtype="int32")[LABELS], r"shape \(4, 5\)\. Turn one-hot rows .*argmax"),
         (np.eye(5, dtype="float32")[LABELS], r"shape \(4, 5\)\. Turn one-hot rows .*class_mode"),

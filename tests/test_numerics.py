@@ -16,8 +16,9 @@ def _compiled_by_xla(function, *signature):
     import tensorflow as tf
 
     graph = tf.function(function).get_concrete_function(*signature).graph
-    attributes = [node.attr for node in graph.as_graph_def().node]
     library = graph.as_graph_def().library.function
+    nodes = [*graph.as_graph_def().node, *(node for x in library for node in x.node_def)]
+    attributes = [node.attr for node in nodes]
     names = {x["f"].func.name for x in attributes if "f" in x}
     compiled = {x.signature.name for x in library if x.attr["_XlaMustCompile"].b}
     return bool(names & compiled)

@@ -31,7 +31,9 @@ def glyphs(
 def glyphs(split: None, *, image_size: int = 32, seed: int = 0) -> Half: ...
 
 
-def glyphs(split="zero-shot", *, image_size=32, seed=0):
+def glyphs(
+    split: Literal["zero-shot"] | None = "zero-shot", *, image_size: int = 32, seed: int = 0
+) -> Half | tuple[Half, Half]:
     """Draws characters in twelve font faces: a class is a character, an instance is a face.
 
     The faces are DejaVu Sans, Sans Mono and Serif, each regular, bold, slanted and both. All
