@@ -92,15 +92,7 @@ def custom_gradient(function):
 
         return result, adapted_gradient
 
-    in_graph = _shared_graph(adapted)
-
-    @functools.wraps(function)
-    def run(*tensors):
-        # TensorFlow keeps a gradient that is written in a graph until the process ends, and the
-        # graph with it. So it is written in a small graph that all models share.
-        return (in_graph() if _is_in_graph() else adapted)(*tensors)
-
-    return run
+    return adapted
 
 
 def _shared_graph(function, **options):
