@@ -71,7 +71,7 @@ def test_long_rows():
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((4, 5000)).astype("float32")
     rows[1] = np.round(rows[1], 1)
-    rows[2, ::16] += 3  # one lane is not like the others
+    rows[2, ::16] += 3  # the sample is not like the rest
     rows[3, ::16] = np.inf
     starts = [0, 4990, 7, 16]
     np.testing.assert_array_equal(marked(rows, 250, starts, 10), ranked(rows, 250, starts, 10))
@@ -127,7 +127,7 @@ def test_similarities_take_few_passes(counted):
     similarities = (similarities / np.linalg.norm(proxies, axis=1)).astype("float32")
     selected = marked(similarities, 250, [0] * 16, 1)
     assert (selected.sum(axis=1) == 251).all()
-    assert 3 < len(counted) < 25
+    assert 3 < len(counted) < 20
 
 
 def test_not_a_number_ends_the_search():

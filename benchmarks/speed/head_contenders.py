@@ -141,11 +141,11 @@ def ours_by_top_k(case, arrays, xla=False):
     return ours(case, arrays, xla)
 
 
-def ours_by_interpolation(case, arrays, xla=False):
-    """`ours`, its subgraph found by guessing limits before it bisects."""
-    from benchmarks.speed.selection_contenders import by_interpolation, select_by
+def ours_by_bisection(case, arrays, xla=False):
+    """`ours`, its subgraph found by bisection alone."""
+    from benchmarks.speed.selection_contenders import by_bisection, select_by
 
-    select_by(by_interpolation)
+    select_by(by_bisection)
     return ours(case, arrays, xla)
 
 
@@ -226,5 +226,5 @@ def with_xla(contender):
 
 ours_xla, normalized_softmax_xla = with_xla(ours), with_xla(normalized_softmax)
 ours_by_top_k_xla = with_xla(ours_by_top_k)
-ours_by_interpolation_xla = with_xla(ours_by_interpolation)
+ours_by_bisection_xla = with_xla(ours_by_bisection)
 literal_xla, bare_products_xla = with_xla(literal), with_xla(bare_products)

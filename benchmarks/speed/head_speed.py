@@ -30,7 +30,7 @@ from benchmarks.speed.head_contenders import CASES, SMALL, fits_literally, make_
 NAME = "benchmarks.speed.head_speed"
 BATCHES = (32, 128)
 PACKAGES = ("keras", "tensorflow", "tensorflow_cpu", "jax", "torch", "pytorch-metric-learning")
-WAYS = ("ours", "ours_by_top_k", "ours_by_interpolation", "normalized_softmax", "bare_products")
+WAYS = ("ours", "ours_by_top_k", "ours_by_bisection", "normalized_softmax", "bare_products")
 KERAS = tuple(name + ending for ending in ("", "_xla", "_jax") for name in WAYS)
 PYTORCH = ("pytorch_soft_triple", "pytorch_proxy_anchor")
 LITERAL = ("literal", "literal_xla", "literal_jax", "pytorch_literal")
