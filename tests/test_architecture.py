@@ -22,7 +22,9 @@ ALLOWED = {
     "optimizers": {"checks"},
     "layers": {"checks", "graph", "regularizers"},
     "models": {"checks", "layers"},
-    "callbacks": {"checks", "metrics", "models"},
+    "labeled_data": {"checks"},
+    "callbacks": {"checks", "labeled_data", "metrics", "models"},
+    "search": {"checks", "datasets", "labeled_data", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": {"checks"},
 }

@@ -44,7 +44,8 @@ def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) 
 def _on_subgraph(labels, similarities, k, scale):
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)
-    return masked_softmax_loss(scale * scores, reached, labels)
+    # TensorFlow would sum the scale's own gradient over all scores.
+    return masked_softmax_loss(ops.stop_gradient(scale) * scores, reached, labels)
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")

@@ -1,0 +1,135 @@
+"""What a gallery reads from its storage: hits, answers, prototypes."""
+
+import warnings
+
+import numpy as np
+
+from keras_proxygml.checks import refuse
+from keras_proxygml.metrics._exact.nearest import nearest_rows, unit_rows
+from keras_proxygml.metrics.best_matches import best_stored_matches
+from keras_proxygml.search.hits import Hits, Identified
+
+BLOCK = 4096  # rows read at a time
+
+
+def hits(storage, rows, similarities):
+    """`Hits` of rows `[Q, k]`, -1 where there is none, and their similarities."""
+    return Hits(
+        _objects(storage.ids, rows),
+        _objects(storage.labels, rows),
+        similarities,
+        lambda: _objects(storage.metadata, rows).tolist(),
+    )
+
+
+def _objects(lookup, rows):
+    """What a lookup gives for rows of any shape, as objects; None for row -1."""
+    values = np.full(rows.size, None, object)
+    flat = rows.ravel()
+    for place, value in zip(np.flatnonzero(flat >= 0), lookup(flat[flat >= 0]), strict=True):
+        values[place] = value
+    return values.reshape(rows.shape)
+
+
+def calibrated_threshold(calibration, items):
+    """The threshold of a calibration; warns if the gallery has outgrown it."""
+    if calibration is None:
+        hint = "Call calibrate first, or give identify a threshold."
+        refuse("threshold", "be given or calibrated", "threshold=None", hint)
+    reason = calibration.outgrown_by(items)
+    if reason is not None:
+        warnings.warn(reason, stacklevel=3)
+    return calibration.threshold
+
+
+def identify(storage, queries, allowed, threshold):
+    """`Identified` for query vectors.
+
+    Args:
+        storage: A `Storage`.
+        queries: Unit vectors `[Q, D]`.
+        allowed: Which rows may be found, `[rows]`, or None.
+        threshold: The least similarity of a known query.
+    """
+    labels, rows = labeled(storage, allowed)
+    named = np.zeros(storage.num_rows, bool)
+    named[rows] = True
+    nearest, similarities = nearest_rows(queries, storage.segments, 1, allowed=named)
+    nearest, similarities = nearest[:, 0], similarities[:, 0]
+    # The labels found stand for the queries' own, so "other" is the runner-up.
+    found = labels[np.searchsorted(rows, nearest)]
+    best = best_stored_matches(queries, found, storage.segments, labels, rows=rows)
+    found = _objects(storage.labels, nearest)
+    is_known = similarities >= threshold
+    return Identified(
+        np.where(is_known, found, None),
+        similarities,
+        _objects(storage.ids, nearest),
+        found,
+        _objects(storage.labels, best.other_rows),
+        np.where(best.other_rows >= 0, best.other, np.nan),
+        float(threshold),
+    )
+
+
+def labeled(storage, allowed=None):
+    """Labels `[L]` and rows `[L]` of the items that have a label, among the allowed."""
+    labels, rows = storage.all_labels()
+    keep = np.ones(len(rows), bool)
+    if labels.dtype == object:
+        keep = np.array([label is not None for label in labels], bool)
+    if allowed is not None:
+        keep &= allowed[rows]
+    if not keep.any():
+        hint = "Add items with labels, or ask for less in `where`."
+        refuse("gallery", "hold labeled items", f"{len(rows)} items, none of which fits", hint)
+    labels, rows = labels[keep], rows[keep]
+    return (np.array(labels.tolist()) if labels.dtype == object else labels), rows
+
+
+def matches_of_items(storage):
+    """What each labeled item finds among the others, as `best_matches` returns it."""
+    labels, rows = labeled(storage)
+    vectors = vectors_of(storage, rows)
+    return best_stored_matches(vectors, labels, storage.segments, labels, rows=rows, itself=rows)
+
+
+def matches_of_queries(storage, vectors, query_labels, own):
+    """What queries `[Q, D]` with labels find among the labeled items."""
+    if query_labels is None or None in query_labels:
+        hint = "Give the class of each query."
+        refuse("labels", "be given for each query", "queries without labels", hint)
+    labels, rows = labeled(storage)
+    given = np.array(query_labels)
+    return best_stored_matches(vectors, given, storage.segments, labels, rows=rows, itself=own)
+
+
+def vectors_of(storage, rows):
+    """The vectors of rows. `[n]` → `[n, D]`."""
+    starts = np.cumsum([0, *map(len, storage.segments)])
+    found = np.empty((len(rows), storage.dims), "float32")
+    for segment, first, last in zip(storage.segments, starts, starts[1:], strict=False):
+        some = (rows >= first) & (rows < last)
+        found[some] = segment[rows[some] - first]
+    return found
+
+
+def prototypes(storage):
+    """Names of the classes, a list, and the unit length means of their vectors, `[C, D]`."""
+    labels, rows = labeled(storage)
+    names, classes = np.unique(labels, return_inverse=True)
+    sums = np.zeros((len(names), storage.dims))
+    for first in range(0, len(rows), BLOCK):
+        some = slice(first, first + BLOCK)
+        np.add.at(sums, classes[some], vectors_of(storage, rows[some]))
+    return names.tolist(), unit_rows(sums)
+
+
+def items(storage, batch_size, make):
+    """All items in the order of insertion, each made by `make` of its four parts."""
+    rows = np.flatnonzero(~storage.removed)
+    for first in range(0, len(rows), batch_size):
+        some = rows[first : first + batch_size]
+        parts = storage.ids(some), vectors_of(storage, some), storage.labels(some)
+        for item in zip(*parts, storage.metadata(some), strict=True):
+            yield make(*item)

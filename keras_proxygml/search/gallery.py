@@ -1,0 +1,498 @@
+"""The gallery: items to search, and the embedder that made their vectors."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from keras_proxygml.checks import check_integer, check_number, refuse
+from keras_proxygml.metrics._exact.nearest import nearest_rows
+from keras_proxygml.search import answers
+from keras_proxygml.search.arguments import check_unique, plain_metadata, plain_names
+from keras_proxygml.search.calibration import Calibration, calibrate
+from keras_proxygml.search.hits import Hits, Identified
+from keras_proxygml.search.linked import LinkedEmbedder
+from keras_proxygml.search.storage import Storage
+
+EMBEDDER_FILE = "embedder.keras"
+
+
+class Item(NamedTuple):
+    """What a gallery knows of an item.
+
+    Attributes:
+        id: Its name, a string or an integer.
+        vector: Its unit vector. `[D]`, float32.
+        label: Its class, a string, an integer, or None.
+        metadata: A dict.
+    """
+
+    id: int | str
+    vector: np.ndarray
+    label: int | str | None
+    metadata: dict[str, Any]
+
+
+class Gallery:
+    """Items to search by similarity, each with a vector, an id, a label and metadata.
+
+    A new gallery is in memory, and `save` makes a folder of it. From then on, and after `load`,
+    each `add`, `update`, `remove` and `calibrate` changes the folder in one transaction. If the
+    process is killed, the folder holds the state before or after. One process at a time can change
+    a folder. Others can search it meanwhile, and see the changes after `reload`.
+
+    Searches are exact. Equal inputs give equal results for any batch size, and items that are
+    equally similar come in the order of insertion.
+
+    **Inputs** are arrays, or a `tf.data.Dataset` or `keras.utils.PyDataset` whose batches are
+    inputs or pairs (inputs, labels). An embedder of color images also takes `datasets.ImageFiles`,
+    and one or several paths of image files.
+
+    Args:
+        embedder: A built `keras.Model` from inputs to vectors `[B, D]`, such as
+            `embedder_of(model)`. Vectors are compared by cosine, so they may have any length.
+            Without it, the inputs are vectors `[N, D]`.
+        batch_size: How many inputs the embedder gets at a time.
+        image_options: How to prepare image files: `shorter_side` and `upright` of
+            `datasets.read_image`. They are saved with the gallery. Other preprocessing belongs
+            into the embedder.
+
+    Raises:
+        ValueError: If `embedder` is not a built model, or an option is unknown.
+
+    Example:
+
+    >>> gallery = Gallery()
+    >>> gallery.add([[1.0, 0.0], [0.0, 1.0]], labels=["east", "north"])
+    [0, 1]
+    >>> gallery.search([[2.0, 0.1]], k=1).labels
+    array([['east']], dtype=object)
+    """
+
+    def __init__(
+        self,
+        embedder: keras.Model | None = None,
+        *,
+        batch_size: int = 128,
+        image_options: Mapping[str, Any] | None = None,
+    ) -> None:
+        check_integer("batch_size", batch_size, 1)
+        self._linked = LinkedEmbedder(embedder, batch_size, image_options or {})
+        self._storage = Storage.create()
+
+    def __len__(self) -> int:
+        return len(self._storage)
+
+    def __enter__(self) -> "Gallery":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = f" in {self._storage.path}" if self._storage.path else ""
+        return f"<Gallery of {len(self):,} items{where}>"
+
+    @property
+    def embedder(self) -> keras.Model | None:
+        """The model that makes the vectors, or `None`."""
+        return self._linked.embedder
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What `calibrate` found last, or `None`."""
+        stored = self._storage.settings.get("calibration")
+        return None if stored is None else Calibration.from_json(stored)
+
+    @property
+    def threshold(self) -> float | None:
+        """The similarity from which on a query is known, or `None` before `calibrate`."""
+        calibration = self.calibration
+        return None if calibration is None else calibration.threshold
+
+    def add(
+        self,
+        inputs: Any,
+        labels: Any = None,
+        *,
+        ids: Any = None,
+        metadata: Any = None,
+        on_error: str = "raise",
+        verbose: bool | None = None,
+    ) -> list:
+        """Adds items, in one transaction.
+
+        Args:
+            inputs: N items, see the class.
+            labels: Class of each. `[N]`, all strings or all integers; None for no label. By default
+                those that come with the inputs, or none.
+            ids: Name of each. `[N]`, all strings or all integers, none of which is there already.
+                By default the paths of image files. Other inputs are numbered.
+            metadata: One dict per item, a dict of columns `[N]`, or a data frame. Values are
+                strings, numbers, booleans or None.
+            on_error: What to do if an image file can't be read: "raise" an error, or "skip" it
+                with a warning that names it. A skipped file takes its label, id and metadata along.
+            verbose: Whether to show a progress bar. By default on a terminal.
+
+        Returns:
+            The ids of the items that were added, a list.
+
+        Raises:
+            ValueError: If an id is there already, an argument is not allowed, vectors are not
+                finite or have another length, or the embedder is not that of the gallery.
+        """
+        self._check_embedder()
+        new = self._linked.embed(inputs, on_error, verbose)
+        self._check_dims(new.vectors)
+        labels, metadata = self._attributes(new, labels, metadata)
+        if ids is not None:
+            ids = plain_names("ids", ids, new.count)
+            check_unique("ids", ids)
+            ids = _chosen(ids, new.places)
+        else:
+            ids = new.paths or self._next_ids(len(new.vectors))
+            check_unique("ids", ids)
+        self._check_ids(ids)
+        self._storage.append(new.vectors, ids, labels, metadata, settings=self._linked.settings())
+        return ids
+
+    def update(
+        self,
+        ids: Any,
+        inputs: Any,
+        labels: Any = None,
+        *,
+        metadata: Any = None,
+        on_error: str = "raise",
+        verbose: bool | None = None,
+    ) -> None:
+        """Replaces items, in one transaction.
+
+        Args:
+            ids: Items that are there. `[N]`, each once.
+            inputs: The new inputs, see the class. N items.
+            labels: The new labels. `[N]`. By default, the old ones stay.
+            metadata: The new metadata, as in `add`. By default, the old ones stay.
+            on_error, verbose: As in `add`. A file that is skipped changes nothing.
+
+        Raises:
+            ValueError: If an id is not there, or as `add` does.
+        """
+        self._check_embedder()
+        new = self._linked.embed(inputs, on_error, verbose)
+        self._check_dims(new.vectors)
+        rows = self._rows_of(_chosen(plain_names("ids", ids, new.count), new.places))
+        keeps_labels, keeps_metadata = labels is None, metadata is None
+        labels, metadata = self._attributes(new, labels, metadata)
+        self._storage.replace(
+            rows,
+            new.vectors,
+            self._storage.labels(rows) if keeps_labels else labels,
+            self._storage.metadata(rows) if keeps_metadata else metadata,
+        )
+
+    def remove(self, ids: Any) -> None:
+        """Removes items, in one transaction.
+
+        Args:
+            ids: Items that are there. `[N]`, each once.
+
+        Raises:
+            ValueError: If an id is not there.
+        """
+        self._storage.remove(self._rows_of(plain_names("ids", ids, None)))
+
+    def search(
+        self,
+        inputs: Any,
+        k: int = 10,
+        *,
+        where: Mapping[str, Any] | None = None,
+        own_ids: Any = None,
+    ) -> Hits:
+        """Finds the k most similar items of each query, exactly.
+
+        Args:
+            inputs: Q queries, see the class.
+            k: How many items to find.
+            where: Values that the metadata of an item must have, by name. A list means any of its
+                values. The filter comes first, so k items are found if k have these values.
+            own_ids: Id of each query, if it is an item itself, which is left out of its result.
+                `[Q]`; None for none.
+
+        Returns:
+            `Hits`.
+
+        Raises:
+            ValueError: If the gallery is empty or has fewer than k items, no item has a field of
+                `where`, or as `add` does.
+        """
+        queries = self._embed_queries(inputs)
+        check_integer("k", k, 1, len(self), f"The gallery has {len(self)} items.")
+        own = None if own_ids is None else self._own_rows(own_ids, len(queries))
+        allowed = self._allowed(where)
+        rows, similarities = nearest_rows(
+            queries, self._storage.segments, k, allowed=allowed, own=own
+        )
+        return answers.hits(self._storage, rows, similarities)
+
+    def identify(
+        self,
+        inputs: Any,
+        *,
+        threshold: float | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Identified:
+        """Names the class of each query, or says that it is unknown.
+
+        The class is that of the most similar labeled item. If its similarity is below the
+        threshold, the query is unknown.
+
+        Args:
+            inputs: Q queries, see the class.
+            threshold: The least similarity of a known query. By default the one of `calibrate`.
+            where: As in `search`.
+
+        Returns:
+            `Identified`.
+
+        Raises:
+            ValueError: If there is no threshold or no labeled item, or as `search` does.
+
+        Warns:
+            UserWarning: If the gallery has outgrown the threshold.
+        """
+        if threshold is None:
+            threshold = answers.calibrated_threshold(self.calibration, len(self))
+        check_number("threshold", threshold, "[-1, inf)", "It is a cosine.")
+        queries = self._embed_queries(inputs)
+        return answers.identify(self._storage, queries, self._allowed(where), threshold)
+
+    def calibrate(
+        self,
+        inputs: Any = None,
+        labels: Any = None,
+        *,
+        false_accept_rate: float | None = None,
+        precision: float | None = None,
+        f1: bool = False,
+        own_ids: Any = None,
+        confidence: float = 0.95,
+        seed: int = 0,
+    ) -> Calibration:
+        """Chooses the similarity from which on a query is known, and stores it.
+
+        Each class is held out in turn and stands for the unknown. Use classes that the embedder
+        was not trained on, if the gallery is to hold such classes.
+
+        Args:
+            inputs: Queries of the gallery's classes, see the class. By default the gallery's own
+                items, each of which searches the others.
+            labels: Class of each query. `[Q]`. By default those that come with the inputs.
+            false_accept_rate: Which share of the unknown queries may be accepted. In (0, 1).
+            precision: Which share of the accepted queries must be right. In (0, 1].
+            f1: Whether to choose the greatest F1. Give exactly one of these three.
+            own_ids: As in `search`, for queries that are items of the gallery.
+            confidence: How often the intervals should hold. In (0, 1).
+            seed: Seed of the bootstrap.
+
+        Returns:
+            The `Calibration`: threshold, rates, intervals and counts.
+
+        Raises:
+            ValueError: If no item is labeled, or as `search` and `search.calibrate` do.
+        """
+        if inputs is None:
+            matches = answers.matches_of_items(self._storage)
+        else:
+            new = self._linked_queries(inputs)
+            labels, _ = self._attributes(new, labels, None)
+            own = None if own_ids is None else self._own_rows(own_ids, len(new.vectors))
+            matches = answers.matches_of_queries(self._storage, new.vectors, labels, own)
+        target = {"false_accept_rate": false_accept_rate, "precision": precision, "f1": f1}
+        found = calibrate(matches, **target, confidence=confidence, seed=seed)
+        self._storage.set(calibration=found.to_json())
+        return found
+
+    def prototypes(self) -> "Gallery":
+        """Makes a gallery of one vector per class: the mean of the unit vectors of its items.
+
+        Returns:
+            A `Gallery` with the same embedder. Ids and labels are the classes.
+
+        Raises:
+            ValueError: If no item is labeled.
+        """
+        names, vectors = answers.prototypes(self._storage)
+        gallery = Gallery.__new__(Gallery)
+        gallery._linked, gallery._storage = self._linked, Storage.create()
+        nothing: list[dict] = [{} for _ in names]
+        gallery._storage.append(vectors, names, names, nothing, settings=self._linked.settings())
+        return gallery
+
+    def items(self, batch_size: int = 4096) -> Iterator[Item]:
+        """All items in the order of insertion, for other databases and formats.
+
+        Args:
+            batch_size: How many to read at a time.
+
+        Yields:
+            `Item`s: id, vector, label and metadata.
+        """
+        yield from answers.items(self._storage, batch_size, Item)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the gallery into a folder, whole or not at all, and works in it from then on.
+
+        Args:
+            path: The folder. A gallery that is there is replaced.
+
+        Raises:
+            ValueError: If something else is there, or another process changes that gallery.
+        """
+        target = Path(path)
+        embedder = self.embedder
+        if embedder is not None and self._storage.embedder_path is None:
+            self._storage.write_embedder(embedder.save)
+        if self._storage.path is None or self._storage.path.resolve() != target.resolve():
+            self._storage.copy_to(target)
+            self._storage.close()
+            self._storage = Storage.open(target)
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        embedder: keras.Model | None = None,
+        *,
+        batch_size: int = 128,
+    ) -> "Gallery":
+        """Opens a saved gallery.
+
+        Nothing in its files is executed. An embedder with custom layers is loaded only if their
+        classes are registered with Keras.
+
+        Args:
+            path: The folder.
+            embedder: The model that made the vectors. By default the saved one is loaded, when it
+                is needed.
+            batch_size: As in the class.
+
+        Returns:
+            A `Gallery`.
+
+        Raises:
+            FileNotFoundError: If there is no folder.
+            ValueError: If the folder is no gallery, is damaged or has a newer format, or if
+                `embedder` is another model.
+        """
+        gallery = cls.__new__(cls)
+        gallery._storage = Storage.open(Path(path))
+        settings = gallery._storage.settings
+        source = embedder if embedder is not None else gallery._storage.embedder_path
+        options = settings.get("image_options", {})
+        gallery._linked = LinkedEmbedder(source, batch_size, options)
+        if embedder is not None:
+            gallery._check_embedder()
+        return gallery
+
+    def reload(self) -> None:
+        """Shows what another process has changed in the folder since."""
+        self._storage.reload()
+
+    def compact(self) -> None:
+        """Frees the space of removed items."""
+        self._storage.compact()
+
+    def close(self) -> None:
+        """Closes the files, so that another process can change the folder."""
+        self._storage.close()
+
+    def _check_embedder(self):
+        self._linked.check(self._storage.settings)
+
+    def _check_dims(self, vectors):
+        dims = self._storage.dims
+        if dims is not None and vectors.shape[1] != dims:
+            allowed = f"give vectors of {dims} numbers, as the gallery holds"
+            received = f"{vectors.shape[1]} numbers"
+            refuse("inputs", allowed, received, "Make all vectors with the same embedder.")
+
+    def _embed_queries(self, inputs):
+        return self._linked_queries(inputs).vectors
+
+    def _linked_queries(self, inputs):
+        if not len(self):
+            hint = "Add items first."
+            refuse("gallery", "hold items before it is searched", "an empty gallery", hint)
+        self._check_embedder()
+        queries = self._linked.embed(inputs, "raise", verbose=False)
+        self._check_dims(queries.vectors)
+        return queries
+
+    def _attributes(self, new, labels, metadata):
+        """Labels and metadata of the inputs that could be read."""
+        if labels is not None:
+            labels = _chosen(plain_names("labels", labels, new.count, missing=True), new.places)
+        elif new.labels is not None:
+            labels = plain_names("labels", new.labels, len(new.vectors))
+        kind = self._storage.label_type
+        if labels is not None and kind is not None:
+            _check_type("labels", labels, kind)
+        return labels, _chosen(plain_metadata(metadata, new.count), new.places)
+
+    def _next_ids(self, count):
+        first = self._storage.next_id()
+        if first is None:
+            hint = "Give `ids`."
+            refuse("ids", "be given, because the gallery's ids are strings", "no ids", hint)
+        return list(range(first, first + count))
+
+    def _check_ids(self, ids):
+        if self._storage.id_type is not None:
+            _check_type("ids", ids, self._storage.id_type)
+        there = np.flatnonzero(self._storage.rows_of(ids) >= 0)
+        if len(there):
+            received = f"{ids[there[0]]!r}, which is there; {len(there)} of {len(ids)} are"
+            hint = "Use `update` to replace items."
+            refuse("ids", "be new", received, hint)
+
+    def _rows_of(self, ids):
+        """The rows of items that must be there, each once."""
+        check_unique("ids", ids)
+        rows = self._storage.rows_of(ids)
+        absent = np.flatnonzero(rows < 0)
+        if len(absent):
+            received = f"{ids[absent[0]]!r}, which is not; {len(absent)} of {len(ids)} are not"
+            refuse("ids", "be in the gallery", received, "Use `add` for new items.")
+        return rows
+
+    def _own_rows(self, own_ids, count):
+        own_ids = plain_names("own_ids", own_ids, count, missing=True)
+        given = [place for place, own in enumerate(own_ids) if own is not None]
+        rows = np.full(count, -1)
+        rows[given] = self._storage.rows_of([own_ids[place] for place in given])
+        return rows
+
+    def _allowed(self, where):
+        if where is None:
+            return None if len(self) == self._storage.num_rows else ~self._storage.removed
+        if not isinstance(where, Mapping):
+            hint = "For instance where={'shop': 'A'}."
+            refuse("where", "be a dict of fields and values", f"a {type(where).__name__}", hint)
+        return self._storage.rows_where(where)
+
+
+def _chosen(values, places):
+    return [values[place] for place in places]
+
+
+def _check_type(name, values, kind):
+    other = next((x for x in values if x is not None and type(x) is not kind), None)
+    if other is not None:
+        names = {str: "strings", int: "integers"}
+        allowed = f"be {names[kind]}, as in the gallery"
+        refuse(name, allowed, f"{other!r}", f"Cast them with {kind.__name__}.")
