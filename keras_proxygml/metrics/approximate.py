@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike
 from keras_proxygml.checks import check_cutoffs, check_integer, refuse
 from keras_proxygml.metrics._exact.grid import LEVEL, UnitVectors, exact_levels
 from keras_proxygml.metrics._exact.nearest import nearest_rows
-from keras_proxygml.metrics._exact.nearest import nearest_rows
 from keras_proxygml.metrics._exact.threads import faiss_after_fork
 from keras_proxygml.metrics.inputs import check_pair, count_matches, warn_of_one_class
 from keras_proxygml.metrics.retrieval import QueryResults, warn_of_copies

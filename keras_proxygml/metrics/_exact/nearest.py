@@ -26,7 +26,7 @@ from keras_proxygml.metrics._exact.threads import cores, in_threads, single_blas
 
 HEIGHT = 256  # queries multiplied at a time
 SPARE = 8  # items kept beyond k, so that rounding seldom leaves open which are the nearest
-PRODUCTS = 2**21  # products that all threads hold at a time
+PRODUCTS = 2**20  # products that all threads hold at a time
 NUMBERS = 2**22  # numbers of items that all threads multiply at a time
 NARROW = 1024  # a piece holds at least so many items, however many threads there are
 BELOW = -1.5  # below every similarity, and above OUTSIDE
@@ -49,7 +49,7 @@ def unit_rows(vectors, block=1024):
         units[first : first + block] = unit_vectors(vectors[first : first + block])
 
     starts = range(0, len(units), block)
-    in_threads(fill, starts, min(cores(), len(starts)))
+    in_threads(fill, starts, max(1, min(cores(), len(starts))))
     return units
 
 
@@ -109,12 +109,10 @@ class _Search:
         """Rows, `[n, k]`, and levels, `[n, k]`; -1 and NaN where there is no other item."""
         places = np.arange(len(self.queries))
         rows, values = self._scan(places, SPARE, "float32")
-        found = rows.shape[1]
-        query = np.repeat(places, found)
-        levels = exact_levels(self.queries, self.items, query, rows.ravel())
+        all_found = rows.shape[1] == self.items.available
         dropped = values.min(axis=1).astype("float64") * LEVEL
-        rows, levels = self._ranked(places, rows, levels.reshape(rows.shape))
-        if found < self.items.available:
+        rows, levels = self._ranked(places, rows, self._levels(rows))
+        if not all_found:
             # Dropped items are less similar than the least kept, except for the rounding of both.
             slack = rounding_slack(self.items.dims) * LEVEL + 1
             open_ = np.flatnonzero(levels[:, -1] <= dropped + slack)
@@ -123,9 +121,22 @@ class _Search:
                 rows[open_], levels[open_] = self._ranked(open_, again, exact * LEVEL)
         return rows, levels
 
+    def _levels(self, rows):
+        """The exact levels of the items in some rows, `[n, m]`."""
+        levels = np.empty(rows.shape)
+        step = -(-len(rows) // self.threads)
+
+        def fill(first):
+            some = slice(first, first + step)
+            query = np.repeat(np.arange(len(rows))[some], rows.shape[1])
+            found = exact_levels(self.queries, self.items, query, rows[some].ravel())
+            levels[some] = found.reshape(rows[some].shape)
+
+        in_threads(fill, range(0, len(rows), step), self.threads)
+        return levels
+
     def _ranked(self, places, rows, levels):
         """The first k of candidates `[n, m]`: the highest level first, equal ones by row."""
-        levels = levels.astype("float64")  # which holds every level
         if self.own is not None:
             levels[rows == self.own[places, None]] = np.nan  # NaN is sorted to the end
         order = np.lexsort((rows, -levels))[:, : self.k]
@@ -135,28 +146,28 @@ class _Search:
 
     def _scan(self, places, spare, dtype):
         """The rows with the greatest products, in any order, and these products: `[n, m]` each."""
-        queries = self.queries[places].astype(dtype).T
+        queries = np.ascontiguousarray(self.queries[places].astype(dtype).T)
         kept = min(self.k + spare + (self.own is not None), self.items.available)
         best = _Best(len(places), kept, dtype)
-        wide = np.dtype(dtype).itemsize // 4
-        share = cores() * wide
+        share = cores() * np.dtype(dtype).itemsize // 4
         width = min(PRODUCTS // (share * len(places)), NUMBERS // (share * self.items.dims))
+        width = max(width, NARROW)
         local = threading.local()
 
         def multiply(cut):
             piece = self.items.piece(*cut)
             if piece is None:
                 return
-            shape = len(piece.rows), len(places)
-            if getattr(local, "size", 0) < len(piece.rows):
-                local.size, local.buffer = len(piece.rows), np.empty(shape, dtype)
+            if len(piece.rows) > getattr(local, "size", 0):
+                local.size = len(piece.rows)
+                local.buffer = np.empty((local.size, len(places)), dtype)
             products = local.buffer[: len(piece.rows)]
             np.matmul(piece.vectors.astype(dtype, copy=False), queries, out=products)
             if piece.hidden is not None:
                 products[piece.hidden] = OUTSIDE
             best.add(products, piece.rows)
 
-        cuts = self.items.cuts(max(width, NARROW))
+        cuts = self.items.cuts(width)
         in_threads(multiply, cuts, min(self.threads, len(cuts)))
         return best.found()
 
@@ -164,38 +175,48 @@ class _Search:
 class _Best:
     """Keeps the items with the greatest products of each query, while pieces come in any order.
 
+    Of equal products, it keeps those with the lowest rows.
+
     Args:
         queries: How many queries there are.
-        kept: How many items to keep for each. There must be so many.
-        dtype: Of the products. If it is float64, ties are kept by row, else any of them.
+        kept: How many items to keep for each. At least so many must come.
+        dtype: Of the products.
     """
 
     def __init__(self, queries, kept, dtype):
-        self.queries, self.kept, self.dtype = queries, kept, dtype
-        self.limit = np.full(queries, BELOW, dtype)  # no smaller product is needed
+        self.queries, self.kept = queries, kept
+        # For each query: no product below the limit is needed, and no equal one of a later row.
+        # Threads read the two at once, so a new pair replaces the old.
+        self.bound = np.full(queries, BELOW, dtype), np.full(queries, np.iinfo("int64").max)
         self.waiting = [(np.zeros(0, "int64"), np.zeros(0, "int64"), np.zeros(0, dtype))]
         self.count = 0
         self.lock = threading.Lock()
 
     def add(self, products, rows):
-        """Adds the products `[w, n]` of items with the given rows `[w]`."""
-        exact = self.dtype == "float64"
-        reached = products >= self.limit if exact else products > self.limit
-        if np.count_nonzero(reached) > 4 * self.kept * self.queries < products.size:
-            values = np.ascontiguousarray(products.T)
-            if exact:
-                item = np.argsort(-values, axis=1, kind="stable")[:, : self.kept]
-            else:
-                item = np.argpartition(values, -self.kept, axis=1)[:, -self.kept :]
-            chosen = np.zeros_like(reached)
-            chosen[item, np.arange(self.queries)[:, None]] = True
-            reached &= chosen
+        """Adds the products `[w, n]` of items with the given rows `[w]`, which rise."""
+        limit, last = self.bound
+        limit = np.where(rows[0] > last, np.nextafter(limit, np.inf), limit)
+        reached = products >= limit
+        if np.count_nonzero(reached) > 2 * self.kept * self.queries:
+            reached = products >= np.maximum(limit, self._limit_of(products))
         item, query = np.divmod(np.flatnonzero(reached), self.queries)
         with self.lock:
             self.waiting.append((query, rows[item], products[item, query]))
             self.count += len(query)
             if self.count > self.kept * self.queries:
                 self._merge()
+
+    def _limit_of(self, products):
+        """A limit that at least `kept` of the products reach, and not many more. `[n]`.
+
+        The items are dealt to 2 · `kept` groups. The limit is the least of the `kept` greatest
+        maxima of these groups.
+        """
+        size = len(products) // (2 * self.kept)
+        if size < 2:
+            return BELOW
+        groups = products[: size * 2 * self.kept].reshape(size, 2 * self.kept, self.queries)
+        return np.partition(groups.max(axis=0), self.kept, axis=0)[self.kept]
 
     def _merge(self):
         """Drops what is not among the best, and raises the limit."""
@@ -205,9 +226,10 @@ class _Best:
         order = order[np.arange(len(order)) - start[query[order]] < self.kept]
         query, rows, values = query[order], rows[order], values[order]
         self.waiting, self.count = [(query, rows, values)], 0
-        counts = np.bincount(query, minlength=self.queries)
-        full = counts == self.kept
-        self.limit = np.where(full, values[np.cumsum(counts) - 1], self.limit)
+        end = np.searchsorted(query, np.arange(self.queries), "right") - 1
+        full = np.bincount(query, minlength=self.queries) == self.kept
+        new = values[end], rows[end]
+        self.bound = tuple(np.where(full, *x) for x in zip(new, self.bound, strict=True))
 
     def found(self):
         """Rows and products that are kept. `[n, kept]` each."""

@@ -44,9 +44,6 @@ def in_threads(function, tasks, threads, progress=None):
     if threads == 1:
         work()  # a short search takes less time than a thread to start
         return
-    if threads == 1:
-        work()  # a short search takes less time than a thread to start
-        return
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work) for _ in range(threads)]
         try:
