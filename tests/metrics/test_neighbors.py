@@ -5,6 +5,7 @@ import retrieval_oracle as oracle
 from hypothesis import strategies as st
 
 from keras_proxygml.metrics._exact import nearest as engine
+from keras_proxygml.metrics._exact import scan
 from keras_proxygml.metrics.neighbors import nearest
 
 VECTORS = st.lists(st.lists(st.integers(-2, 2), min_size=3, max_size=3), min_size=2, max_size=20)
@@ -28,8 +29,8 @@ def test_nearest_of_itself(spare, vectors, data):
     k = data.draw(st.integers(1, len(vectors) - 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "SPARE", spare)
-        patch.setattr(engine, "PRODUCTS", 1)
-        patch.setattr(engine, "NARROW", 4)
+        patch.setattr(scan, "PRODUCTS", 1)
+        patch.setattr(scan, "NARROW", 4)
         places, _ = nearest(np.array(vectors), k)
     assert places.tolist() == expected(vectors, vectors, k, own=range(len(vectors)))
 
@@ -43,8 +44,8 @@ def test_nearest_of_a_gallery_that_holds_some_queries(spare, queries, gallery, d
     k = data.draw(st.integers(1, len(gallery) - 1))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "SPARE", spare)
-        patch.setattr(engine, "PRODUCTS", 1)
-        patch.setattr(engine, "NARROW", 4)
+        patch.setattr(scan, "PRODUCTS", 1)
+        patch.setattr(scan, "NARROW", 4)
         places, _ = nearest(np.array(queries), k, gallery=gallery, itself=itself)
     assert places.tolist() == expected(queries, gallery, k, own=itself)
 

@@ -4,32 +4,23 @@ A block of queries meets the items piece by piece. float32 products keep a few m
 are asked for, and exact products of the candidates rank them. The products that were dropped are
 known to be below a limit. If the slack of float32 leaves open whether a dropped item belongs to the
 result, the query is searched again with float64 products, which are exact on the grid.
-
-This takes less time than faiss, which is why faiss does not do it. faiss compares one query with
-all items on one core, and sorts the products of many queries into heaps. Here all cores work, and a
-product that does not reach the limit costs one comparison.
 """
-
-import threading
 
 import numpy as np
 
 from keras_proxygml.metrics._exact.grid import (
     LEVEL,
-    OUTSIDE,
     exact_levels,
     rounding_slack,
     unit_vectors,
 )
 from keras_proxygml.metrics._exact.items import Items
+from keras_proxygml.metrics._exact.scan import scan
 from keras_proxygml.metrics._exact.threads import cores, in_threads, single_blas
 
 HEIGHT = 256  # queries multiplied at a time
+KEPT = 2**18  # candidates that a thread keeps at a time
 SPARE = 8  # items kept beyond k, so that rounding seldom leaves open which are the nearest
-PRODUCTS = 2**20  # products that all threads hold at a time
-NUMBERS = 2**22  # numbers of items that all threads multiply at a time
-NARROW = 1024  # a piece holds at least so many items, however many threads there are
-BELOW = -1.5  # below every similarity, and above OUTSIDE
 
 
 def unit_rows(vectors, block=1024):
@@ -72,167 +63,95 @@ def nearest_rows(queries, segments, k, *, allowed=None, own=None):
         If fewer than k items may be found, the rest is -1 and NaN.
     """
     items = Items(segments, allowed)
+
+    def search(block, own, threads):
+        return _nearest(block, items, k, own, threads)
+
+    return in_blocks(search, queries, k, own)
+
+
+def in_blocks(search, queries, k, own=None):
+    """Searches for blocks of queries: several at a time, or one at a time in all threads.
+
+    Args:
+        search: Takes queries `[n, D]`, their own rows `[n]` or None, and a number of threads, and
+            returns rows and levels `[n, m]`, with m up to k.
+        queries: `[Q, D]`.
+        k: How many items to find.
+        own: As in `nearest_rows`.
+
+    Returns:
+        As `nearest_rows`.
+    """
     rows = np.full((len(queries), k), -1, "int64")
     levels = np.full((len(queries), k), np.nan)
-    height = max(1, min(HEIGHT, PRODUCTS // (k + SPARE + 1)))
+    height = max(1, min(HEIGHT, KEPT // (k + SPARE + 1)))
     blocks = [slice(i, i + height) for i in range(0, len(queries), height)]
-    outer = max(1, min(cores(), len(blocks)))
-    inner = cores() // outer
+    threads = max(1, min(cores(), len(blocks)))
 
-    def search(some):
-        of_block = _Search(queries[some], items, k, None if own is None else own[some], inner)
-        found = of_block.nearest()
-        rows[some, : found[0].shape[1]], levels[some, : found[0].shape[1]] = found
+    def fill(some):
+        of_some = None if own is None else own[some]
+        found, exact = search(queries[some], of_some, cores() // threads)
+        rows[some, : found.shape[1]], levels[some, : found.shape[1]] = found, exact
 
-    if items.available:
-        with single_blas():
-            in_threads(search, blocks, outer)
+    with single_blas():
+        in_threads(fill, blocks, threads)
     return rows, levels / LEVEL
 
 
-class _Search:
-    """The search for one block of queries.
+def rank(queries, items, rows, k, own=None, threads=1):
+    """The nearest k of some candidates, by exact products.
 
     Args:
-        queries: `[n, D]`.
-        items: The `Items`.
-        k: How many to find.
-        own: Row of each query that must not be found. `[n]`, or None.
+        queries: Unit vectors. `[n, D]`.
+        items: `Items` of unit vectors.
+        rows: Rows of the candidates, each once; -1 for none. `[n, m]`.
+        k: How many to keep.
+        own: As in `nearest_rows`.
         threads: How many threads to use.
+
+    Returns:
+        Rows and levels, the highest level first, equal ones by row: `[n, min(k, m)]` each. -1 and
+        NaN where there is no item.
     """
+    levels = np.full(rows.shape, np.nan)
+    step = max(1, -(-len(rows) // threads))
 
-    def __init__(self, queries, items, k, own, threads):
-        self.queries, self.items, self.own, self.threads = queries, items, own, threads
-        self.k = min(k, items.available)
+    def fill(first):
+        some = slice(first, first + step)
+        query, place = np.nonzero(rows[some] >= 0)
+        found = exact_levels(queries[some], items, query, rows[some][query, place])
+        levels[some][query, place] = found
 
-    def nearest(self):
-        """Rows, `[n, k]`, and levels, `[n, k]`; -1 and NaN where there is no other item."""
-        places = np.arange(len(self.queries))
-        rows, values = self._scan(places, SPARE, "float32")
-        all_found = rows.shape[1] == self.items.available
-        dropped = values.min(axis=1).astype("float64") * LEVEL
-        rows, levels = self._ranked(places, rows, self._levels(rows))
-        if not all_found:
-            # Dropped items are less similar than the least kept, except for the rounding of both.
-            slack = rounding_slack(self.items.dims) * LEVEL + 1
-            open_ = np.flatnonzero(levels[:, -1] <= dropped + slack)
-            if len(open_):
-                again, exact = self._scan(open_, 0, "float64")
-                rows[open_], levels[open_] = self._ranked(open_, again, exact * LEVEL)
+    in_threads(fill, range(0, len(rows), step), threads)
+    return _ordered(rows, levels, k, own)
+
+
+def _ordered(rows, levels, k, own):
+    if own is not None:
+        levels[rows == own[:, None]] = np.nan  # NaN is sorted to the end
+    order = np.lexsort((rows, -levels))[:, :k]
+    rows, levels = (np.take_along_axis(x, order, axis=1) for x in (rows, levels))
+    rows[np.isnan(levels)] = -1
+    return rows, levels
+
+
+def _nearest(queries, items, k, own, threads):
+    """`nearest_rows` for one block of queries: rows and levels, `[n, min(k, available)]` each."""
+    k = min(k, items.available)
+    if not k:
+        return np.zeros((len(queries), 0), "int64"), np.zeros((len(queries), 0))
+    least = k + (own is not None)  # the query itself may be found, and is then dropped
+    kept = min(least + SPARE, items.available)
+    found, products = scan(queries, items, kept, "float32", threads)
+    rows, levels = rank(queries, items, found, k, own, threads)
+    if kept == items.available:
         return rows, levels
-
-    def _levels(self, rows):
-        """The exact levels of the items in some rows, `[n, m]`."""
-        levels = np.empty(rows.shape)
-        step = -(-len(rows) // self.threads)
-
-        def fill(first):
-            some = slice(first, first + step)
-            query = np.repeat(np.arange(len(rows))[some], rows.shape[1])
-            found = exact_levels(self.queries, self.items, query, rows[some].ravel())
-            levels[some] = found.reshape(rows[some].shape)
-
-        in_threads(fill, range(0, len(rows), step), self.threads)
-        return levels
-
-    def _ranked(self, places, rows, levels):
-        """The first k of candidates `[n, m]`: the highest level first, equal ones by row."""
-        if self.own is not None:
-            levels[rows == self.own[places, None]] = np.nan  # NaN is sorted to the end
-        order = np.lexsort((rows, -levels))[:, : self.k]
-        rows, levels = (np.take_along_axis(x, order, axis=1) for x in (rows, levels))
-        rows[np.isnan(levels)] = -1
-        return rows, levels
-
-    def _scan(self, places, spare, dtype):
-        """The rows with the greatest products, in any order, and these products: `[n, m]` each."""
-        queries = np.ascontiguousarray(self.queries[places].astype(dtype).T)
-        kept = min(self.k + spare + (self.own is not None), self.items.available)
-        best = _Best(len(places), kept, dtype)
-        share = cores() * np.dtype(dtype).itemsize // 4
-        width = min(PRODUCTS // (share * len(places)), NUMBERS // (share * self.items.dims))
-        width = max(width, NARROW)
-        local = threading.local()
-
-        def multiply(cut):
-            piece = self.items.piece(*cut)
-            if piece is None:
-                return
-            if len(piece.rows) > getattr(local, "size", 0):
-                local.size = len(piece.rows)
-                local.buffer = np.empty((local.size, len(places)), dtype)
-            products = local.buffer[: len(piece.rows)]
-            np.matmul(piece.vectors.astype(dtype, copy=False), queries, out=products)
-            if piece.hidden is not None:
-                products[piece.hidden] = OUTSIDE
-            best.add(products, piece.rows)
-
-        cuts = self.items.cuts(width)
-        in_threads(multiply, cuts, min(self.threads, len(cuts)))
-        return best.found()
-
-
-class _Best:
-    """Keeps the items with the greatest products of each query, while pieces come in any order.
-
-    Of equal products, it keeps those with the lowest rows.
-
-    Args:
-        queries: How many queries there are.
-        kept: How many items to keep for each. At least so many must come.
-        dtype: Of the products.
-    """
-
-    def __init__(self, queries, kept, dtype):
-        self.queries, self.kept = queries, kept
-        # For each query: no product below the limit is needed, and no equal one of a later row.
-        # Threads read the two at once, so a new pair replaces the old.
-        self.bound = np.full(queries, BELOW, dtype), np.full(queries, np.iinfo("int64").max)
-        self.waiting = [(np.zeros(0, "int64"), np.zeros(0, "int64"), np.zeros(0, dtype))]
-        self.count = 0
-        self.lock = threading.Lock()
-
-    def add(self, products, rows):
-        """Adds the products `[w, n]` of items with the given rows `[w]`, which rise."""
-        limit, last = self.bound
-        limit = np.where(rows[0] > last, np.nextafter(limit, np.inf), limit)
-        reached = products >= limit
-        if np.count_nonzero(reached) > 2 * self.kept * self.queries:
-            reached = products >= np.maximum(limit, self._limit_of(products))
-        item, query = np.divmod(np.flatnonzero(reached), self.queries)
-        with self.lock:
-            self.waiting.append((query, rows[item], products[item, query]))
-            self.count += len(query)
-            if self.count > self.kept * self.queries:
-                self._merge()
-
-    def _limit_of(self, products):
-        """A limit that at least `kept` of the products reach, and not many more. `[n]`.
-
-        The items are dealt to 2 · `kept` groups. The limit is the least of the `kept` greatest
-        maxima of these groups.
-        """
-        size = len(products) // (2 * self.kept)
-        if size < 2:
-            return BELOW
-        groups = products[: size * 2 * self.kept].reshape(size, 2 * self.kept, self.queries)
-        return np.partition(groups.max(axis=0), self.kept, axis=0)[self.kept]
-
-    def _merge(self):
-        """Drops what is not among the best, and raises the limit."""
-        query, rows, values = (np.concatenate(x) for x in zip(*self.waiting, strict=True))
-        order = np.lexsort((rows, -values, query))
-        start = np.searchsorted(query[order], np.arange(self.queries))
-        order = order[np.arange(len(order)) - start[query[order]] < self.kept]
-        query, rows, values = query[order], rows[order], values[order]
-        self.waiting, self.count = [(query, rows, values)], 0
-        end = np.searchsorted(query, np.arange(self.queries), "right") - 1
-        full = np.bincount(query, minlength=self.queries) == self.kept
-        new = values[end], rows[end]
-        self.bound = tuple(np.where(full, *x) for x in zip(new, self.bound, strict=True))
-
-    def found(self):
-        """Rows and products that are kept. `[n, kept]` each."""
-        self._merge()
-        _, *found = self.waiting[0]
-        return tuple(x.reshape(self.queries, self.kept) for x in found)
+    # What was dropped is less similar than the least kept, except for the rounding of both.
+    slack = rounding_slack(items.dims) * LEVEL + 1
+    open_ = np.flatnonzero(levels[:, -1] <= products[:, -1].astype("float64") * LEVEL + slack)
+    if len(open_):
+        found, products = scan(queries[open_], items, least, "float64", threads)
+        own = None if own is None else own[open_]
+        rows[open_], levels[open_] = _ordered(found, products * LEVEL, k, own)
+    return rows, levels
