@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike
 
 from keras_proxygml.checks import check_cutoffs, check_integer, refuse
 from keras_proxygml.metrics._exact.grid import LEVEL, UnitVectors, exact_levels
+from keras_proxygml.metrics._exact.nearest import nearest_rows
 from keras_proxygml.metrics._exact.threads import faiss_after_fork
 from keras_proxygml.metrics.inputs import check_pair, count_matches, warn_of_one_class
-from keras_proxygml.metrics.neighbors import nearest_items
 from keras_proxygml.metrics.retrieval import QueryResults, warn_of_copies
 
 BLOCK = 1024  # queries searched at a time
@@ -160,7 +160,7 @@ class _Lists:
         """Share of the true K nearest that the lists of some queries hold, for each K."""
         own = None if self.itself is None else self.itself[places]
         most = min(max(cutoffs), len(self.items) - (own is not None))
-        _, true = nearest_items(self.queries, places, self.items, own, most)
+        _, true = nearest_rows(self.queries[places], [self.items[:]], most, own=own)
         true = (true * LEVEL).astype("int64")
         hits = dict.fromkeys(cutoffs, 0.0)
         for first in range(0, len(places), BLOCK):

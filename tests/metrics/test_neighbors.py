@@ -4,7 +4,8 @@ import pytest
 import retrieval_oracle as oracle
 from hypothesis import strategies as st
 
-from keras_proxygml.metrics import neighbors
+from keras_proxygml.metrics._exact import nearest as engine
+from keras_proxygml.metrics._exact import scan
 from keras_proxygml.metrics.neighbors import nearest
 
 VECTORS = st.lists(st.lists(st.integers(-2, 2), min_size=3, max_size=3), min_size=2, max_size=20)
@@ -27,8 +28,9 @@ def expected(queries, items, k, own=()):
 def test_nearest_of_itself(spare, vectors, data):
     k = data.draw(st.integers(1, len(vectors) - 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "SPARE", spare)
-        patch.setattr(neighbors, "WIDTH", 4)
+        patch.setattr(engine, "SPARE", spare)
+        patch.setattr(scan, "PRODUCTS", 1)
+        patch.setattr(scan, "NARROW", 4)
         places, _ = nearest(np.array(vectors), k)
     assert places.tolist() == expected(vectors, vectors, k, own=range(len(vectors)))
 
@@ -41,8 +43,9 @@ def test_nearest_of_a_gallery_that_holds_some_queries(spare, queries, gallery, d
     itself = data.draw(st.lists(row, min_size=len(queries), max_size=len(queries)))
     k = data.draw(st.integers(1, len(gallery) - 1))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(neighbors, "SPARE", spare)
-        patch.setattr(neighbors, "WIDTH", 4)
+        patch.setattr(engine, "SPARE", spare)
+        patch.setattr(scan, "PRODUCTS", 1)
+        patch.setattr(scan, "NARROW", 4)
         places, _ = nearest(np.array(queries), k, gallery=gallery, itself=itself)
     assert places.tolist() == expected(queries, gallery, k, own=itself)
 

@@ -2,12 +2,13 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import os
 import sys
 import threading
 import time
 
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 _PROCESS, _TURN = os.getpid(), threading.RLock()
 
@@ -40,6 +41,9 @@ def in_threads(function, tasks, threads, progress=None):
             if progress:
                 progress.step(done)
 
+    if threads == 1:
+        work()  # a short search takes less time than a thread to start
+        return
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         futures = [pool.submit(work) for _ in range(threads)]
         try:
@@ -57,8 +61,17 @@ def single_blas():
     overlapped, the second would find the limit of the first and restore that for good. A search
     uses all cores anyway, so the second one waits.
     """
-    with _TURN, threadpool_limits(1, user_api="blas"):
+    with _TURN, _loaded_blas().limit(limits=1, user_api="blas"):
         yield
+
+
+@functools.cache
+def _loaded_blas():
+    """The libraries that this process has loaded, NumPy's BLAS among them.
+
+    To find them takes longer than to search a thousand items, so it is done once.
+    """
+    return ThreadpoolController()
 
 
 @contextlib.contextmanager
