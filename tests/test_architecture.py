@@ -22,6 +22,7 @@ ALLOWED = {
     "optimizers": {"checks"},
     "layers": {"checks", "graph", "regularizers"},
     "models": {"checks", "layers"},
+    "search": {"checks", "metrics", "models"},
     "callbacks": {"checks", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": {"checks"},
