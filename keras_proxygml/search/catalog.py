@@ -1,28 +1,26 @@
 """The catalog of a gallery: an SQLite database, whose transactions are those of the gallery."""
 
-import collections
-import contextlib
 import json
-import os
-import sqlite3
 import threading
 from typing import NamedTuple
 
-from keras_proxygml.search.files import (
-    check_no_journal,
-    check_regular,
-    file_checksum,
-    refuse_damaged,
+from keras_proxygml.search.database import (
+    address_of,
+    check_files,
+    connect,
+    count_connection,
+    damage_of,
 )
+from keras_proxygml.search.files import refuse_damaged
 from keras_proxygml.search.segments import Segment
 
 APPLICATION = 0x4B50474C
 TABLES = (
     "CREATE TABLE state (version INTEGER, num_rows INTEGER, num_removed INTEGER, dims INTEGER,"
-    " id_type TEXT, label_type TEXT, embedder TEXT, embedder_checksum INTEGER)",
+    " id_type TEXT, label_type TEXT, embedder TEXT, embedder_checksum TEXT)",
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT)",
     "CREATE TABLE segments (first_row INTEGER PRIMARY KEY, num_rows INTEGER, name TEXT,"
-    " checksum INTEGER)",
+    " checksum TEXT)",
     # Consecutive integers, without labels and metadata, need no row each. A million of them would
     # take SQLite two seconds, which is five times as long as their vectors take.
     "CREATE TABLE id_ranges (first_row INTEGER PRIMARY KEY, num_rows INTEGER, first_id INTEGER)",
@@ -32,10 +30,6 @@ TABLES = (
     "CREATE TABLE fields (name TEXT PRIMARY KEY)",
     "CREATE TABLE removed (row INTEGER PRIMARY KEY)",
 )
-NO_DAMAGE = tuple(f"SQLITE_{name}" for name in ("BUSY", "FULL", "LOCKED", "NOMEM", "READONLY"))
-# How many connections this process has to each database.
-_connected: collections.Counter[str] = collections.Counter()
-_connected_lock = threading.Lock()
 
 
 class State(NamedTuple):
@@ -48,7 +42,7 @@ class State(NamedTuple):
     id_type: str | None = None
     label_type: str | None = None
     embedder: str | None = None
-    embedder_checksum: int | None = None
+    embedder_checksum: str | None = None
 
 
 class Catalog:
@@ -68,15 +62,13 @@ class Catalog:
     @classmethod
     def create(cls, path=None):
         """A new catalog: in memory, or a file that is not to be trusted before `finish`."""
-        connection = _connect(
-            ":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rwc"
-        )
+        connection = connect(":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rwc")
         catalog = cls(path, connection)
         if path is not None:
             # Nobody reads the file before it is complete.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
-            _count(path, 1)
+            count_connection(path, 1)
         return catalog
 
     def fill(self):
@@ -103,7 +95,7 @@ class Catalog:
 
         Args:
             path: The database.
-            checksum: CRC-32 of the file, or `None` while it may change.
+            checksum: Checksum of the file, or `None` while it may change.
             writing: Whether to write to it. A catalog to read stays as it is now.
             thorough: Whether to check the structure if the checksum is not known.
 
@@ -111,9 +103,9 @@ class Catalog:
             ValueError: If it is damaged or no catalog of a gallery.
         """
         with damage_of(path):
-            _check_files(path, checksum)
-            catalog = cls(path, _connect(_uri(path)))
-            _count(path, 1)
+            check_files(path, checksum)
+            catalog = cls(path, connect(address_of(path)))
+            count_connection(path, 1)
             try:
                 catalog._prepare(writing)
                 catalog._check(thorough and checksum is None)
@@ -150,7 +142,7 @@ class Catalog:
     def close(self):
         """Closes the connection."""
         if self.path is not None and self.connection is not None:
-            _count(self.path, -1)
+            count_connection(self.path, -1)
         if self.connection is not None:
             self.connection.close()
         self.connection = None
@@ -199,62 +191,3 @@ class Catalog:
         """Sets settings, from a dict of JSON values."""
         rows = [(name, json.dumps(value)) for name, value in settings.items()]
         self.connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?)", rows)
-
-
-@contextlib.contextmanager
-def damage_of(path):
-    """Turns what SQLite says of a damaged catalog into the error of a damaged gallery."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if path is None or getattr(error, "sqlite_errorname", "").startswith(NO_DAMAGE):
-            raise
-        refuse_damaged(path.parent, f"{path.name} cannot be read: {error}")
-
-
-def _connect(address):
-    return sqlite3.connect(
-        address, uri=True, timeout=30, isolation_level=None, check_same_thread=False
-    )
-
-
-def _uri(path):
-    # In a folder that cannot be written to, SQLite cannot make the files that readers share.
-    is_fixed = not os.access(path.parent, os.W_OK) and not _log_size(path)
-    return f"{path.absolute().as_uri()}?{'immutable=1' if is_fixed else 'mode=rw'}"
-
-
-def _check_files(path, checksum):
-    check_regular(path)
-    check_no_journal(path)
-    for suffix in ("-wal", "-shm"):
-        if os.path.lexists(beside := path.with_name(path.name + suffix)):
-            check_regular(beside)
-    if checksum is None or _connected[os.path.realpath(path)]:
-        return
-    if _log_size(path):
-        refuse_damaged(path.parent, f"{path.name}-wal is of another catalog")
-    if file_checksum(path) != checksum:
-        refuse_damaged(path.parent, f"{path.name} has changed since it was written")
-
-
-def _log_size(path):
-    try:
-        return os.path.getsize(path.with_name(f"{path.name}-wal"))
-    except FileNotFoundError:
-        return 0
-
-
-def closed_checksum(path):
-    """CRC-32 of a catalog that nobody changes, or `None` if it cannot be known.
-
-    It cannot be known while readers keep the log, or while this process has a connection.
-    """
-    if _connected[os.path.realpath(path)] or _log_size(path):
-        return None
-    return file_checksum(path)
-
-
-def _count(path, change):
-    with _connected_lock:
-        _connected[os.path.realpath(path)] += change

@@ -51,8 +51,8 @@ def _segments_in_memory(home, contents, keep, version):
         start += len(contents.arrays[i])
         if len(array):
             array.setflags(write=False)
-            segment = Segment(f"vectors-{version:08d}-{i}.npy", len(array), 0)
-            home.known[segment.name, 0] = array
+            segment = Segment(f"vectors-{version:08d}-{i}.npy", len(array), "")
+            home.known[segment.name, ""] = array
             segments.append(segment)
     return segments
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_proxygml.search.catalog import State
-from keras_proxygml.search.files import check_regular, file_checksum, refuse_damaged
+from keras_proxygml.search.files import check_unchanged, refuse_damaged
 from keras_proxygml.search.segments import Segment, check_segment, open_segment
 
 EMBEDDER = re.compile(r"embedder(-[0-9]{8,20})?\.keras")
@@ -69,9 +69,7 @@ def _check_embedder(folder, state, known):
         return
     if not isinstance(state.embedder, str) or not EMBEDDER.fullmatch(state.embedder):
         refuse_damaged(folder, f"the catalog names {state.embedder!r} as the embedder")
-    check_regular(folder / state.embedder)
-    if file_checksum(folder / state.embedder) != state.embedder_checksum:
-        refuse_damaged(folder, f"{state.embedder} has changed since it was written")
+    check_unchanged(folder / state.embedder, state.embedder_checksum)
     known[key] = None
 
 

@@ -7,12 +7,13 @@ import secrets
 import shutil
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search.catalog import Catalog, closed_checksum
+from keras_proxygml.search.catalog import Catalog
+from keras_proxygml.search.database import closed_checksum
 from keras_proxygml.search.files import (
     BLOCK,
     WriterLock,
+    check_unchanged,
     file_checksum,
-    refuse_damaged,
     sync_file,
     sync_folder,
     write_file,
@@ -155,9 +156,8 @@ def copier(path, checksum):
     """A function that copies a file, and raises a `ValueError` if it has changed."""
 
     def write(new):
+        check_unchanged(path, checksum)
         with open(path, "rb") as file:
-            found = write_file(new, iter(lambda: file.read(BLOCK), b""))
-        if found != checksum:
-            refuse_damaged(path.parent, f"{path.name} has changed since it was written")
+            write_file(new, iter(lambda: file.read(BLOCK), b""))
 
     return write

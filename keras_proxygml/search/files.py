@@ -65,9 +65,9 @@ def write_file(path, pieces):
         pieces: Its content: objects with the buffer protocol, one after the other.
 
     Returns:
-        Its CRC-32.
+        Its checksum, as `file_checksum` returns it.
     """
-    checksum = 0
+    checksum = size = 0
     path.unlink(missing_ok=True)
     with open(path, "xb") as file:
         for piece in pieces:
@@ -75,22 +75,34 @@ def write_file(path, pieces):
             for start in range(0, len(view), BLOCK):
                 file.write(view[start : start + BLOCK])
                 checksum = zlib.crc32(view[start : start + BLOCK], checksum)
+            size += len(view)
         file.flush()
         os.fsync(file.fileno())
-    return checksum
+    return f"{checksum:08x}-{size}"
+
+
+def check_unchanged(path, checksum):
+    """Raises a `ValueError` unless a regular file of a gallery has a checksum.
+
+    The size is compared first, so a file that pretends to have terabytes is not read.
+    """
+    size = check_regular(path)
+    if str(checksum).partition("-")[2] != str(size) or file_checksum(path) != checksum:
+        refuse_damaged(path.parent, f"{path.name} has changed since it was written")
 
 
 def file_checksum(path):
-    """CRC-32 of a file, which finds every flipped bit, at about 2 GB/s.
+    """CRC-32 and size of a file as text, which find every flipped bit, at about 2 GB/s.
 
     SQLite's POSIX locks are lost if the process closes such a file elsewhere. So this must not be
     called for a database to which this process has a connection.
     """
-    checksum, buffer = 0, bytearray(BLOCK)
+    checksum, size, buffer = 0, 0, bytearray(BLOCK)
     with open(path, "rb", buffering=0) as file:
         while count := file.readinto(buffer):
             checksum = zlib.crc32(memoryview(buffer)[:count], checksum)
-    return checksum
+            size += count
+    return f"{checksum:08x}-{size}"
 
 
 def sync_file(path):

@@ -19,14 +19,14 @@ LARGEST = 2**16  # bytes; a manifest has about 200
 class Manifest(NamedTuple):
     """What a gallery's folder holds.
 
-    `catalog_checksum` is the CRC-32 of the catalog's file while the gallery has no writer, and
+    `catalog_checksum` is that of the catalog's file while the gallery has no writer, and
     `None` from a writer's first change until it closes the gallery. `version` is at most the
     catalog's: the catalog changes first.
     """
 
     catalog: str
     version: int
-    catalog_checksum: int | None
+    catalog_checksum: str | None
 
 
 def write_manifest(folder, manifest):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_proxygml.search.files import check_regular, file_checksum, refuse_damaged, write_file
+from keras_proxygml.search.files import check_regular, check_unchanged, refuse_damaged, write_file
 
 HEADER_BYTES = 128
 MERGED_BYTES = 2**26  # segments up to this size are merged, larger ones stay as they are
@@ -19,11 +19,11 @@ NAME = re.compile(r"vectors-[0-9]{8,20}(-[0-9]{1,9})?\.npy")
 
 
 class Segment(NamedTuple):
-    """What the catalog says of a segment: its file's name, number of rows, and CRC-32."""
+    """What the catalog says of a segment: its file's name, number of rows, and checksum."""
 
     name: str
     num_rows: int
-    checksum: int
+    checksum: str
 
 
 def header(num_rows, dims):
@@ -79,8 +79,7 @@ def open_segment(folder, segment, dims):
 
 def check_segment(folder, segment):
     """Raises a `ValueError` unless a segment's file has the checksum that the catalog names."""
-    if file_checksum(_path(folder, segment)) != segment.checksum:
-        refuse_damaged(folder, f"{segment.name} has changed since it was written")
+    check_unchanged(_path(folder, segment), segment.checksum)
 
 
 def _path(folder, segment):

@@ -9,18 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from keras_proxygml.checks import check_same_length, refuse
-from keras_proxygml.search import compaction, copying, items
+from keras_proxygml.checks import refuse
+from keras_proxygml.search import changes, compaction, copying
 from keras_proxygml.search.catalog import Catalog
 from keras_proxygml.search.contents import Contents, read_contents
-from keras_proxygml.search.files import sync_folder
 from keras_proxygml.search.home import Home
-from keras_proxygml.search.segments import (
-    Segment,
-    merged,
-    open_segment,
-    write_segment,
-)
 from keras_proxygml.search.view import Ids, Labels, Rows, View
 
 Metadata = Mapping[str, str | int | float | bool | None]
@@ -85,7 +78,7 @@ class Storage(View):
         if not len(vectors):
             return
         with self._transaction():
-            self._insert(vectors, ids, labels, metadata, self.removed)
+            changes.insert(self._home, self._contents, self.removed, vectors, ids, labels, metadata)
             self._home.catalog.write_settings(settings or {})
 
     def replace(
@@ -111,8 +104,8 @@ class Storage(View):
             return
         ids = self.ids(rows)
         with self._transaction():
-            removed = self._remove(rows)
-            self._insert(vectors, ids, labels, metadata, removed)
+            removed = changes.remove(self._home, self._contents, rows)
+            changes.insert(self._home, self._contents, removed, vectors, ids, labels, metadata)
             self._home.catalog.write_settings(settings or {})
 
     def remove(self, rows: Rows) -> None:
@@ -124,7 +117,7 @@ class Storage(View):
         rows = self._checked(rows, there=True)
         if len(rows):
             with self._transaction():
-                self._remove(rows)
+                changes.remove(self._home, self._contents, rows)
 
     def set(self, **settings: Any) -> None:
         """Changes settings, in one transaction. The values are JSON."""
@@ -257,60 +250,10 @@ class Storage(View):
             self._home.publish(self.version)
 
     def _refresh(self) -> None:
-        known: dict[tuple[str | None, int | None], np.ndarray] = self._home.known
+        known: dict[tuple[str | None, str | None], np.ndarray] = self._home.known
         self._contents = read_contents(self._home.catalog, self.path, known, self._contents)
         state, segments = self._contents.state, self._contents.segments
         names = {(state.embedder, state.embedder_checksum)}
         names |= {(segment.name, segment.checksum) for segment in segments}
         for key in known.keys() - names:
             del known[key]
-
-    def _remove(self, rows: np.ndarray) -> np.ndarray:
-        catalog = self._home.catalog
-        numbers = [(row,) for row in rows.tolist()]
-        catalog.connection.executemany("INSERT INTO removed VALUES (?)", numbers)
-        catalog.update_state(num_removed=self._contents.state.num_removed + len(rows))
-        removed = self.removed.copy()
-        removed[rows] = True
-        return removed
-
-    def _insert(self, vectors, ids, labels, metadata, removed) -> None:
-        state, catalog = self._contents.state, self._home.catalog
-        self._check_vectors(vectors)
-        for name, values in (("ids", ids), ("labels", labels), ("metadata", metadata)):
-            if values is not None:
-                check_same_length(name, values, "vectors", vectors)
-        labels = None if labels is None else items.plain(labels)
-        id_type = items.check_type("ids", ids, state.id_type)
-        label_type = items.check_type("labels", labels, state.label_type)
-        items.insert(catalog.connection, self.num_rows, ids, labels, metadata, removed)
-        catalog.write_segments(self._segments_with(vectors))
-        catalog.update_state(
-            num_rows=self.num_rows + len(vectors),
-            dims=vectors.shape[1],
-            id_type=id_type,
-            label_type=label_type,
-        )
-
-    def _check_vectors(self, vectors) -> None:
-        is_right = vectors.ndim == 2 and vectors.dtype == np.float32 and vectors.shape[1]
-        if not is_right or vectors.shape[1] != (self.dims or vectors.shape[1]):
-            allowed = f"be float32 [N, {self.dims or 'D'}]"
-            refuse("vectors", allowed, f"shape {vectors.shape}, dtype {vectors.dtype}")
-
-    def _segments_with(self, vectors: np.ndarray) -> list[Segment]:
-        before, (count, dims) = self._contents.segments, vectors.shape
-        kept = len(before) - merged(before, count, dims)
-        arrays = [*self._contents.arrays[kept:], vectors]
-        count = sum(map(len, arrays))
-        name = f"vectors-{self.version + 1:08d}.npy"
-        if self.path is None:
-            array = np.concatenate(arrays) if len(arrays) > 1 else np.ascontiguousarray(vectors)
-            array.setflags(write=False)
-            segment = Segment(name, count, 0)
-        else:
-            segment = write_segment(self.path, name, (count, dims), arrays)
-            sync_folder(self.path)
-            array = open_segment(self.path, segment, dims)
-        self._home.known[segment.name, segment.checksum] = array
-        return [*before[:kept], segment]

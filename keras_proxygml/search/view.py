@@ -11,8 +11,9 @@ import numpy as np
 
 from keras_proxygml.checks import refuse
 from keras_proxygml.search import filters, items, lookups
-from keras_proxygml.search.catalog import Catalog, damage_of
+from keras_proxygml.search.catalog import Catalog
 from keras_proxygml.search.contents import Contents
+from keras_proxygml.search.database import damage_of
 from keras_proxygml.search.home import Home
 
 Id = int | str
