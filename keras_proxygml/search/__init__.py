@@ -1,0 +1,1 @@
+"""A gallery of items to search: their vectors, ids, labels and metadata."""
