@@ -3,6 +3,8 @@
 from keras_proxygml.metrics.approximate import (
     approximate_retrieval_metrics as approximate_retrieval_metrics,
 )
+from keras_proxygml.metrics.best_matches import BestMatches as BestMatches
+from keras_proxygml.metrics.best_matches import best_matches as best_matches
 from keras_proxygml.metrics.clustering import clustering_metrics as clustering_metrics
 from keras_proxygml.metrics.confidence import compare_results as compare_results
 from keras_proxygml.metrics.confidence import confidence_intervals as confidence_intervals
