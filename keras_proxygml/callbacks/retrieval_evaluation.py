@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_proxygml.callbacks.evaluation_data import Data, batches, check_data
+from keras_proxygml.labeled_data import Data, batches, check_data
 from keras_proxygml.callbacks.metric_names import plain_names, rename_for_mlflow
 from keras_proxygml.callbacks.model_checks import (
     check_embeddings,
