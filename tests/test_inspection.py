@@ -269,7 +269,11 @@ E, L = clusters(3, 4)
         ),
         (label_suspects, (E, L, {"proxies": E}), r"`proxies` must be \[C, N, D\]"),
         (label_suspects, (E, L, {"proxies": E[:, None, :5]}), r"`proxies` must be \[N, 16\]"),
-        (label_suspects, (E, L + 10, {"proxies": E[:, None]}), "be integers from 0 to 11.* 10 to 12"),
+        (
+            label_suspects,
+            (E, L + 10, {"proxies": E[:, None]}),
+            "from 0 to 11.* 10 to 12",
+        ),
         (label_suspects, (E, L.astype(str), {"proxies": E[:, None]}), "Received: names"),
         (
             label_suspects,

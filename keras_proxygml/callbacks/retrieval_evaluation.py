@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_proxygml.labeled_data import Data, batches, check_data
 from keras_proxygml.callbacks.metric_names import plain_names, rename_for_mlflow
 from keras_proxygml.callbacks.model_checks import (
     check_embeddings,
@@ -18,6 +17,7 @@ from keras_proxygml.callbacks.model_checks import (
     warn_of_range,
 )
 from keras_proxygml.checks import check_cutoffs, check_integer, refuse
+from keras_proxygml.labeled_data import Data, batches, check_data
 from keras_proxygml.metrics import clustering_metrics, retrieval_metrics
 from keras_proxygml.metrics.inputs import check_itself
 from keras_proxygml.models import embedder_of, proxy_layer_of

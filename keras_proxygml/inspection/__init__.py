@@ -1,7 +1,7 @@
 """What is wrong with data: suspicious labels, near duplicates, confused classes.
 
-NumPy in, tables out. Each table is a dataclass of columns of equal length. It prints its first rows,
-a slice of it is a table, and `pandas.DataFrame(vars(table))` makes a data frame of it.
+NumPy in, tables out. Each table is a dataclass of columns of equal length. It prints its first
+rows. A slice of it is a table too. `pandas.DataFrame(vars(table))` makes a data frame of it.
 """
 
 from keras_proxygml.inspection.confusion import ConfusedClasses as ConfusedClasses

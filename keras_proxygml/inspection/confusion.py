@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from keras_proxygml.checks import (
     as_array,
-    check_integer,
     check_labels,
     check_same_length,
     refuse,
@@ -76,20 +75,19 @@ def confused_classes(
     if isinstance(results, QueryResults):
         hint = "Give the embeddings that the results were computed from."
         refuse("results", "be embeddings or labels that were found", "a QueryResults", hint)
-    array = as_array(results)
-    if array.dtype.kind not in "OTUSiub":
-        found, labels = _search(results, labels, k, gallery, gallery_labels, itself)
+    if as_array(results).dtype.kind not in "OTUSiub":
+        found, names = _search(results, labels, k, gallery, gallery_labels, itself)
     else:
         given = {"gallery": gallery, "gallery_labels": gallery_labels, "itself": itself}
         for name, value in given.items():
             if value is not None:
                 hint = "Labels that were found need no search."
                 refuse(name, "be None unless `results` are embeddings", f"a {name}", hint)
-        found, labels = _check_found(results, labels)
-    queries = np.repeat(np.arange(len(labels)), [len(row) for row in found])
-    found = np.concatenate(found)
-    true, other = number_classes(labels[queries], found)
-    return _count(true, other, np.concatenate([labels[queries], found]))
+        found, names = _check_found(results, labels)
+    queries = np.repeat(names, [len(row) for row in found])
+    flat = np.concatenate(found)
+    true, other = number_classes(queries, flat)
+    return _count(true, other, np.concatenate([queries, flat]))
 
 
 def _search(embeddings, labels, k, gallery, gallery_labels, itself):

@@ -90,15 +90,15 @@ def near_duplicates(
         1       3         0.995  False    True
         0       2         1.000   True   False
     """
-    embeddings = check_vectors("embeddings", embeddings)
+    vectors = check_vectors("embeddings", embeddings)
     check_number("threshold", threshold, "(0, 1]")
     check_integer("max_pairs", max_pairs, 1)
-    parts = np.zeros(len(embeddings), int)
+    parts = np.zeros(len(vectors), "int64")
     if splits is not None:
         parts = check_labels("splits", splits)
-        check_same_length("splits", parts, "embeddings", embeddings, "Give the split of each item.")
+        check_same_length("splits", parts, "embeddings", vectors, "Give the split of each item.")
     units = np.concatenate(
-        [unit_vectors(embeddings[i : i + HEIGHT]) for i in range(0, len(embeddings), HEIGHT)]
+        [unit_vectors(vectors[i : i + HEIGHT]) for i in range(0, len(vectors), HEIGHT)]
     )
     first, second, similarities = _pairs(units, threshold, max_pairs)
     exact = similarities >= SAME
@@ -113,9 +113,7 @@ def near_duplicates(
 def _pairs(units, threshold, max_pairs):
     """Pairs whose float32 product may reach the threshold, and their exact similarities."""
     limit = min(threshold, SAME) - rounding_slack(units.shape[1]) - 1e-6
-    blocks = [
-        (i, j) for i in range(0, len(units), HEIGHT) for j in range(i, len(units), WIDTH)
-    ]
+    blocks = [(i, j) for i in range(0, len(units), HEIGHT) for j in range(i, len(units), WIDTH)]
     found, counts = {}, []
 
     def search(block):

@@ -88,20 +88,20 @@ def label_suspects(
             hint = "Give either neighbors or proxies as judges."
             refuse("proxies", "be None if a gallery is given", "both", hint)
         return _by_proxies(embeddings, labels, proxies)
-    embeddings, labels = check_set(embeddings, labels)
-    voters = labels
+    vectors, names = check_set(embeddings, labels)
+    others, voters = None, names
     if gallery is not None or gallery_labels is not None:
-        gallery, voters = _check_gallery(gallery, gallery_labels, embeddings, labels)
-    available = len(voters) - (gallery is None)
+        others, voters = _check_gallery(gallery, gallery_labels, vectors, names)
+    available = len(voters) - (others is None)
     check_integer("k", k, 1, available, f"{available} items can vote.")
-    classes, voter_classes = number_classes(labels, voters)
-    _, first = np.unique(voter_classes, return_index=True)
-    if len(first) < 2:
+    classes, voter_classes = number_classes(names, voters)
+    if voter_classes.min() == voter_classes.max():
         hint = "A label is suspicious only beside another class."
-        refuse("labels", "be of at least two classes", "one class", hint)
-    found, cosines = nearest(embeddings, k, gallery=gallery)
+        name = "labels" if others is None else "gallery_labels"
+        refuse(name, "be of at least two classes", "one class", hint)
+    found, cosines = nearest(vectors, k, gallery=others)
     scores, places = _contradiction(classes, voter_classes[found], np.maximum(cosines, 0))
-    return _ranked(scores, labels, voters[np.take_along_axis(found, places, axis=1)[:, 0]])
+    return _ranked(scores, names, voters[np.take_along_axis(found, places, axis=1)[:, 0]])
 
 
 def _check_gallery(gallery, gallery_labels, embeddings, labels):

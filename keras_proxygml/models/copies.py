@@ -35,7 +35,7 @@ def copy_with_classes(model, head, proxies):
     with _strategy_scope(model):
         if isinstance(model, keras.Sequential):
             (first,) = model.inputs
-            start = keras.Input(batch_shape=first.shape, dtype=first.dtype, name=first.name)
+            start = _copied_input(first)
             copy = keras.Sequential([start, *map(copied, model.layers)], name=model.name)
         else:
             copy = _copied_functional(model, copied)
@@ -49,10 +49,17 @@ def _strategy_scope(model):
     return strategy.scope() if strategy is not None else contextlib.nullcontext()
 
 
+def _copied_input(tensor):
+    config = tensor._keras_history.operation.get_config()
+    # A sequential model that `fit` built has the size of its first batch.
+    return keras.Input(**{**config, "batch_shape": (None, *config["batch_shape"][1:])})
+
+
 def _copied_functional(model, copied):
-    # clone_model would also compile a copy of a compiled model, with the old optimizer's slots.
+    # Without this, clone_model would compile the copy, from a configuration, and rename the inputs.
     plain = keras.Model(model.input, model.output, name=model.name)
-    copy = keras.models.clone_model(plain, clone_function=copied)
+    inputs = keras.tree.map_structure(_copied_input, model.input)
+    copy = keras.models.clone_model(plain, inputs, clone_function=copied)
     if type(model) is type(plain):
         return copy
     try:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_proxygml.checks import check_integer, check_vectors, refuse
-from keras_proxygml.labeled_data import Data, batches, check_data
+from keras_proxygml.labeled_data import batches, check_data
 from keras_proxygml.models.centers import spherical_centers
 from keras_proxygml.models.copies import copied_values, copy_with_classes
 from keras_proxygml.models.parts import embedder_of, proxy_layer_of

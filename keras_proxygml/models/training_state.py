@@ -57,9 +57,7 @@ def _new_optimizer(optimizer):
 
 def _build_for(copy, model):
     """Builds the copy's optimizer for the weights that the model's was built for."""
-    counterparts = {
-        id(old): new for old, new in zip(model.variables, copy.variables, strict=False)
-    }
+    counterparts = {id(old): new for old, new in zip(model.variables, copy.variables, strict=False)}
     known = model.optimizer._trainable_variables
     if any(id(variable) not in counterparts for variable in known):
         refuse(

@@ -121,7 +121,11 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+# On JAX, Keras frees the averages when a model predicts after `fit`. Saving it then fails, too.
+KEEPS_AVERAGES = keras.backend.backend() != "jax"
+
+
+@pytest.mark.parametrize("name", [x for x in OPTIMIZERS if x != "average" or KEEPS_AVERAGES])
 def test_slots_of_the_optimizer(name):
     model = trained(optimizer=OPTIMIZERS[name]())
     larger = add_classes(model, *new_items())
@@ -147,6 +151,7 @@ def test_slots_of_the_optimizer(name):
     assert all(np.abs(a - b).max() > 0 for a, b in zip(larger.get_weights(), before, strict=True))
 
 
+@pytest.mark.skipif(not KEEPS_AVERAGES, reason="Keras on JAX frees the averages")
 def test_averages_of_new_proxies_start_at_the_proxies():
     larger = add_classes(trained(optimizer=OPTIMIZERS["average"]()), *new_items())
     average = values(larger.optimizer._model_variables_moving_average[-1])
@@ -154,25 +159,22 @@ def test_averages_of_new_proxies_start_at_the_proxies():
 
 
 def test_training_goes_on_as_if_nothing_had_happened():
-    """Far proxies that no regularizer or softmax reaches change nothing for the old classes."""
-    model = keras.Sequential(
-        [keras.Input((8,)), keras.layers.Dense(4), ProxySimilarity(6, name="head")]
-    )
-    loss = NormalizedSoftmaxLoss(0.002)  # the new classes' share of the softmax vanishes
-    model.compile(ProxyAdam(1e-4, 3), loss)
-    items, labels = small.data()
-    nearest = model.predict(items, verbose=0)[..., 0].argmax(axis=1)
-    fit(model, (items, nearest))
-    embedder = embedder_of(model)
-    opposite = -embedder.predict(items, verbose=0).mean(axis=0)
-    larger = add_classes(model, new_items()[0], new_items()[1])
-    far = larger.get_weights()
-    far[-1][6:] = opposite
-    larger.set_weights(far)
-    losses = fit(model, (items, nearest), 2), fit(larger, (items, nearest), 2)
-    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3, atol=1e-5)
+    """New proxies that are far from all items take no part in the softmax."""
+    inputs = keras.Input((8,))
+    positive = keras.layers.Dense(4, activation="softplus")(inputs)
+    model = keras.Model(inputs, ProxySimilarity(6, name="head")(positive))
+    model.compile(ProxyAdam(1e-3, 3), NormalizedSoftmaxLoss(0.01))
+    items, _ = small.data()
+    data = items, model.predict(items, verbose=0)[..., 0].argmax(axis=1)
+    fit(model, data)
+    larger = add_classes(model, *new_items())
+    weights = larger.get_weights()
+    weights[-1][6:] = -1
+    larger.set_weights(weights)
+    np.testing.assert_allclose(fit(larger, data, 2), fit(model, data, 2), rtol=1e-4)
     for ours, theirs in zip(larger.get_weights(), model.get_weights(), strict=True):
-        np.testing.assert_allclose(ours[: len(theirs)], theirs, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(ours[: len(theirs)], theirs, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(larger.get_weights()[-1][6:], -1, atol=1e-3)
 
 
 def test_resumed_training_of_the_larger_model_equals_training_in_one_go(tmp_path):
@@ -249,14 +251,28 @@ class CountingLoss(keras.losses.Loss):
         return {**super().get_config(), "num_classes": self.num_classes}
 
 
+class MeanSimilarity(keras.metrics.Mean):
+    """A metric that has a state."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_pred)
+
+
+def greatest(y_true, y_pred):
+    return keras.ops.max(y_pred)
+
+
 def test_losses_and_metrics_that_know_the_number_of_classes():
     model = small.model()
-    metric = keras.metrics.MeanMetricWrapper(lambda y, p: keras.ops.mean(p), name="mean")
-    model.compile("adam", CountingLoss(6), metrics=[metric], weighted_metrics=[])
+    model.compile("adam", CountingLoss(6), metrics=[MeanSimilarity("mean"), greatest])
     fit(model, small.data())
     larger = add_classes(model, *new_items())
     assert (larger.loss.num_classes, model.loss.num_classes) == (TOTAL, 6)
-    assert np.isfinite(fit(larger, all_items())).all()
+    history = larger.fit(*all_items(), verbose=0).history
+    assert set(history) == {"loss", "mean", "greatest"}
+    assert np.isfinite(list(history.values())).all()
+    states = [float(values(x.metrics[1].metrics[0].total)) for x in (model, larger)]
+    assert states[0] != states[1]  # it is another object
 
 
 def test_a_model_that_is_not_compiled_or_was_not_trained():
@@ -303,7 +319,7 @@ def test_models_of_own_classes():
         add_classes(OtherModel(model.input, model.output, 3), *new_items())
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_other_precisions(policy):
     keras.config.set_dtype_policy(policy)
     model = trained()
@@ -416,7 +432,7 @@ def test_bad_models_and_arguments():
         add_classes(model, *new_items(), batch_size=0)
     with pytest.raises(ValueError, match="`seed` must be an integer of 0"):
         add_classes(model, *new_items(), seed=-1)
-    with pytest.raises(ValueError, match="`inputs` must have batches. Received: none"):
+    with pytest.raises(ValueError, match=r"`inputs` must have batches\. Received: none"):
         add_classes(model, NoBatches())
 
 
