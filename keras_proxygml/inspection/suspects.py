@@ -27,7 +27,7 @@ class LabelSuspects(Table):
         scores: How suspicious its label is. `[N]`, float64, from -1 (sure) to 1 (sure to be wrong)
             by neighbors, and from -2 to 2 by proxies. Above 0, another class fits better.
         labels: The label that was given. `[N]`.
-        suggested: The other class that fits best. `[N]`.
+        suggested: The other class that fits best, or the own one if no neighbor has another. `[N]`.
     """
 
     rows: np.ndarray
@@ -76,12 +76,11 @@ def label_suspects(
 
     Example:
 
-    >>> embeddings = np.array([[1, 0], [1, 0.1], [1, 0.2], [0.1, 1], [0, 1], [0.2, 1]])
-    >>> suspects = label_suspects(embeddings, list("aabbbb"), k=2)
-    >>> print(suspects[:2])
+    >>> embeddings = np.array([[9, 0], [9, 1], [9, 2], [9, 3], [0, 9], [1, 9], [2, 9], [3, 9]])
+    >>> suspects = label_suspects(embeddings, list("aaabbbbb"), k=3)
+    >>> print(suspects[suspects.scores > 0])
     rows  scores  labels  suggested
-       2   1.000       b          a
-       1   0.001       a          b
+       3   1.000       b          a
     """
     if proxies is not None:
         if gallery is not None or gallery_labels is not None:
