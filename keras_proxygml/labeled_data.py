@@ -1,4 +1,4 @@
-"""The forms of data that an evaluation takes: arrays, or batches that can be read again."""
+"""The forms of labeled data: arrays, or batches that can be read again."""
 
 import numbers
 from collections.abc import Iterable, Iterator

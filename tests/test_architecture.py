@@ -21,9 +21,10 @@ ALLOWED = {
     "losses": {"checks", "graph", "numerics"},
     "optimizers": {"checks"},
     "layers": {"checks", "graph", "regularizers"},
-    "models": {"checks", "layers"},
     "labeled_data": {"checks"},
+    "models": {"checks", "labeled_data", "layers"},
     "callbacks": {"checks", "labeled_data", "metrics", "models"},
+    "inspection": {"checks", "metrics"},
     "search": {"checks", "datasets", "labeled_data", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": {"checks"},
@@ -75,8 +76,8 @@ def test_no_tensorflow(part):
         assert not roots & {"tensorflow", "jax", "torch"}, path
 
 
-@pytest.mark.parametrize("part", ["metrics", "datasets"])
-def test_metrics_and_datasets_are_plain_numpy(part):
+@pytest.mark.parametrize("part", ["metrics", "datasets", "inspection"])
+def test_metrics_datasets_and_inspection_are_plain_numpy(part):
     for path in files_of(part):
         assert "keras" not in {name.split(".")[0] for name in imports_of(path)}, path
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from benchmarks import measuring, reporting
-from benchmarks.comparison import compare_losses, report, store
+from benchmarks.comparison import added_classes, compare_losses, label_suspects, report, store
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
 
@@ -64,6 +64,35 @@ def test_the_readme_shows_the_results_on_file(name):
 def test_the_report_shows_the_runs_on_file(monkeypatch, task):
     monkeypatch.setattr(report, "plot", lambda task: None)
     assert shown(ROOT / "docs/results.md", task) == "\n".join(report.sections(task))
+
+
+@pytest.mark.parametrize("module", [added_classes, label_suspects], ids=lambda x: x.NAME)
+def test_the_tables_show_the_runs_on_file(module):
+    lines = module.report()
+    assert len(lines) > 10
+    assert shown(ROOT / "docs/results.md", module.NAME) == "\n".join(lines)
+
+
+def test_a_split_numbers_old_classes_first_and_holds_images_of_each_out():
+    labels = np.repeat(np.arange(6), [4, 8, 12, 8, 4, 9])
+    half = Half(np.arange(45)[None], labels)  # each image is its own row
+    split = added_classes.Split(half, seed=3)
+    assert (split.num_old, split.num_classes) == (3, 6)
+    assert set(split.old.labels) == {0, 1, 2}
+    assert set(split.new.labels) == set(split.held.labels) - {0, 1, 2} == {3, 4, 5}
+    rows = [*split.held.inputs[0], *split.old.inputs[0], *split.new.inputs[0]]
+    assert sorted(rows) == list(range(45))
+    given = labels[split.held.inputs[0]]  # one label before belongs to one label now
+    assert len(set(zip(given, split.held.labels, strict=True))) == 6
+    assert sorted(np.bincount(given)) == [1, 1, 2, 2, 2, 3]
+
+
+def test_wrong_labels_are_wrong_and_as_many_as_asked_for():
+    labels = np.arange(400) % 7
+    wrong, is_wrong = label_suspects.with_wrong_labels(labels, 0.05, seed=0)
+    assert is_wrong.sum() == 20
+    np.testing.assert_array_equal(wrong != labels, is_wrong)
+    assert set(wrong) <= set(labels)
 
 
 def shown(document, name):

@@ -1,4 +1,4 @@
-"""Embedders: cut out, saved, loaded, resumed, exported."""
+"""Parts of a model: embedders cut out, saved, loaded, resumed, exported."""
 
 import os
 import subprocess
