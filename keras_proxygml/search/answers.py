@@ -10,6 +10,7 @@ from keras_proxygml.metrics.best_matches import best_stored_matches
 from keras_proxygml.search.hits import Hits, Identified
 
 BLOCK = 4096  # rows read at a time
+LISTED = 16  # items among which the runner-up of another class is usually found
 
 
 def hits(storage, rows, similarities):
@@ -51,40 +52,57 @@ def identify(storage, queries, allowed, threshold):
         allowed: Which rows may be found, `[rows]`, or None.
         threshold: The least similarity of a known query.
     """
-    labels, rows = labeled(storage, allowed)
-    named = np.zeros(storage.num_rows, bool)
-    named[rows] = True
-    nearest, similarities = nearest_rows(queries, storage.segments, 1, allowed=named)
-    nearest, similarities = nearest[:, 0], similarities[:, 0]
-    # The labels found stand for the queries' own, so "other" is the runner-up.
-    found = labels[np.searchsorted(rows, nearest)]
-    best = best_stored_matches(queries, found, storage.segments, labels, rows=rows)
-    found = _objects(storage.labels, nearest)
-    is_known = similarities >= threshold
+    named = storage.is_labeled() if allowed is None else storage.is_labeled() & allowed
+    if not named.any():
+        _refuse_without_labels()
+    rows, similarities = nearest_rows(queries, storage.segments, LISTED, allowed=named)
+    labels = _objects(storage.labels, rows)
+    runner_up = first_of_another(labels)
+    places = np.arange(len(queries))
+    # Where all hits have one label, the runner-up is farther down.
+    open_ = (runner_up == LISTED) & (np.count_nonzero(named) > LISTED)
+    second = np.where(runner_up < LISTED, labels[places, runner_up % LISTED], None)
+    value = np.where(runner_up < LISTED, similarities[places, runner_up % LISTED], np.nan)
+    if open_.any():
+        second[open_], value[open_] = _best_others(storage, queries[open_], labels[open_, 0], named)
     return Identified(
-        np.where(is_known, found, None),
-        similarities,
-        _objects(storage.ids, nearest),
-        found,
-        _objects(storage.labels, best.other_rows),
-        np.where(best.other_rows >= 0, best.other, np.nan),
+        np.where(similarities[:, 0] >= threshold, labels[:, 0], None),
+        similarities[:, 0],
+        _objects(storage.ids, rows[:, 0]),
+        labels[:, 0],
+        second,
+        value,
         float(threshold),
     )
+
+
+def first_of_another(labels):
+    """Place of the first label unlike a row's first, k if there is none. `[Q, k]` → `[Q]`."""
+    differs = (labels != labels[:, :1]) & (labels != None)  # noqa: E711  each of an array
+    return np.where(differs.any(axis=1), differs.argmax(axis=1), labels.shape[1])
+
+
+def _best_others(storage, queries, own, allowed):
+    """The best item of a label other than the query's own: labels `[Q]` and similarities `[Q]`."""
+    labels, rows = labeled(storage, allowed)
+    best = best_stored_matches(queries, np.array(own.tolist()), storage.segments, labels, rows=rows)
+    names = np.append(np.unique(labels).astype(object), None)  # the last one for -1
+    return names[best.other_classes], np.where(best.other_classes >= 0, best.other, np.nan)
 
 
 def labeled(storage, allowed=None):
     """Labels `[L]` and rows `[L]` of the items that have a label, among the allowed."""
     labels, rows = storage.all_labels()
-    keep = np.ones(len(rows), bool)
-    if labels.dtype == object:
-        keep = np.array([label is not None for label in labels], bool)
-    if allowed is not None:
-        keep &= allowed[rows]
+    keep = storage.is_labeled()[rows] if allowed is None else allowed[rows]
     if not keep.any():
-        hint = "Add items with labels, or ask for less in `where`."
-        refuse("gallery", "hold labeled items", f"{len(rows)} items, none of which fits", hint)
+        _refuse_without_labels()
     labels, rows = labels[keep], rows[keep]
     return (np.array(labels.tolist()) if labels.dtype == object else labels), rows
+
+
+def _refuse_without_labels():
+    hint = "Add items with labels, or ask for less in `where`."
+    refuse("gallery", "hold labeled items that may be found", "none", hint)
 
 
 def matches_of_items(storage):

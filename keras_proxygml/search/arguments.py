@@ -12,9 +12,7 @@ _PLAIN = (str, int, float, bool, type(None))
 _FIRST, _LAST = -(2**63), 2**63 - 1  # what SQLite can hold
 
 
-def plain_names(
-    name: str, values: Any, count: int | None, *, missing: bool = False
-) -> list:
+def plain_names(name: str, values: Any, count: int | None, *, missing: bool = False) -> list:
     """Checks ids or labels and makes Python's strings and integers of them.
 
     Args:
@@ -84,7 +82,7 @@ def plain_metadata(values: Any, count: int) -> list[dict[str, Any]]:
     """Checks metadata and makes plain dicts of it.
 
     Args:
-        values: One dict per item; a dict of columns, each `[N]`; a data frame; or None.
+        values: One dict per item; a dict of columns, each `[N]`; or a data frame.
         count: How many items there are, N.
 
     Returns:
@@ -93,8 +91,6 @@ def plain_metadata(values: Any, count: int) -> list[dict[str, Any]]:
     Raises:
         ValueError: If their number or a value is not allowed.
     """
-    if values is None:
-        return [{} for _ in range(count)]
     if hasattr(values, "to_dict") and hasattr(values, "columns"):  # a data frame
         values = values.to_dict("records")
     if isinstance(values, dict):

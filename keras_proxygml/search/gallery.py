@@ -148,16 +148,9 @@ class Gallery:
         new = self._linked.embed(inputs, on_error, verbose)
         self._check_dims(new.vectors)
         labels, metadata = self._attributes(new, labels, metadata)
-        if ids is not None:
-            ids = plain_names("ids", ids, new.count)
-            check_unique("ids", ids)
-            ids = _chosen(ids, new.places)
-        else:
-            ids = new.paths or self._next_ids(len(new.vectors))
-            check_unique("ids", ids)
-        self._check_ids(ids)
+        ids = self._new_ids(new, ids)
         self._storage.append(new.vectors, ids, labels, metadata, settings=self._linked.settings())
-        return ids
+        return list(ids)
 
     def update(
         self,
@@ -329,8 +322,7 @@ class Gallery:
         names, vectors = answers.prototypes(self._storage)
         gallery = Gallery.__new__(Gallery)
         gallery._linked, gallery._storage = self._linked, Storage.create()
-        nothing: list[dict] = [{} for _ in names]
-        gallery._storage.append(vectors, names, names, nothing, settings=self._linked.settings())
+        gallery._storage.append(vectors, names, names, settings=self._linked.settings())
         return gallery
 
     def items(self, batch_size: int = 4096) -> Iterator[Item]:
@@ -442,23 +434,29 @@ class Gallery:
         kind = self._storage.label_type
         if labels is not None and kind is not None:
             _check_type("labels", labels, kind)
-        return labels, _chosen(plain_metadata(metadata, new.count), new.places)
+        if metadata is not None:
+            metadata = _chosen(plain_metadata(metadata, new.count), new.places)
+        return labels, metadata
 
-    def _next_ids(self, count):
-        first = self._storage.next_id()
-        if first is None:
-            hint = "Give `ids`."
-            refuse("ids", "be given, because the gallery's ids are strings", "no ids", hint)
-        return list(range(first, first + count))
-
-    def _check_ids(self, ids):
-        if self._storage.id_type is not None:
-            _check_type("ids", ids, self._storage.id_type)
-        there = np.flatnonzero(self._storage.rows_of(ids) >= 0)
-        if len(there):
+    def _new_ids(self, new, ids):
+        """The ids of new items: as given, or paths, or the next integers."""
+        kind = self._storage.id_type
+        if ids is None and new.paths is None:
+            if kind is str:
+                refuse("ids", "be given, because the gallery's ids are strings", "no ids")
+            first = self._storage.next_id()
+            return range(first, first + len(new.vectors))
+        given = None if ids is None else plain_names("ids", ids, new.count)
+        ids = new.paths if given is None else _chosen(given, new.places)
+        if kind is not None:
+            _check_type("ids", ids, kind)
+        check_unique("ids", ids)
+        rows = self._storage.rows_of(ids)
+        if (rows >= 0).any():
+            there = np.flatnonzero(rows >= 0)
             received = f"{ids[there[0]]!r}, which is there; {len(there)} of {len(ids)} are"
-            hint = "Use `update` to replace items."
-            refuse("ids", "be new", received, hint)
+            refuse("ids", "be new", received, "Use `update` to replace items.")
+        return ids
 
     def _rows_of(self, ids):
         """The rows of items that must be there, each once."""

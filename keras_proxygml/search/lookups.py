@@ -147,3 +147,20 @@ def all_labels(connection, rows, num_rows):
     if len(labels) and not any(label is None for label in labels):
         return np.array(labels.tolist())
     return labels
+
+
+def next_id(connection):
+    """The integer after the greatest id there has been; 0 if there has been none."""
+    greatest = [
+        connection.execute("SELECT max(id) FROM items").fetchone()[0],
+        connection.execute("SELECT max(first_id + num_rows) - 1 FROM id_ranges").fetchone()[0],
+    ]
+    return max((number for number in greatest if number is not None), default=-1) + 1
+
+
+def is_labeled(connection, num_rows):
+    """Whether a row has a label. `[num_rows]`, bool."""
+    found = np.zeros(num_rows, bool)
+    rows = connection.execute("SELECT row FROM items WHERE label IS NOT NULL")
+    found[np.fromiter((row for (row,) in rows), np.int64)] = True
+    return found

@@ -35,6 +35,7 @@ class View:
         self._home = home
         self._contents = contents
         self._temporary: tempfile.TemporaryDirectory | None = None
+        self._labeled: tuple[int, np.ndarray] | None = None
         # A storage that is not closed is closed at its end, or at that of the process.
         self._finalizer = weakref.finalize(self, home.close)
 
@@ -126,6 +127,19 @@ class View:
         """The metadata of rows."""
         with self._reading() as catalog:
             return lookups.metadata_of(catalog.connection, self._checked(rows))
+
+    def next_id(self) -> int:
+        """The integer after the greatest id there has been. Only if ids are integers."""
+        with self._reading() as catalog:
+            return lookups.next_id(catalog.connection)
+
+    def is_labeled(self) -> np.ndarray:
+        """Whether a row is there and has a label. `[num_rows]`, bool."""
+        if self._labeled is None or self._labeled[0] != self.version:
+            with self._reading() as catalog:
+                labeled = lookups.is_labeled(catalog.connection, self.num_rows)
+            self._labeled = self.version, labeled & ~self.removed
+        return self._labeled[1]
 
     def all_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """The labels of all items that are there.
