@@ -10,6 +10,7 @@ import numpy as np
 from keras_proxygml.checks import check_vectors, refuse
 from keras_proxygml.datasets import ImageFiles, evaluation_batches
 from keras_proxygml.datasets.decoding import why_unreadable
+from keras_proxygml.datasets.reading import import_tensorflow
 from keras_proxygml.labeled_data import as_arrays, check_data, class_labels
 
 
@@ -132,15 +133,14 @@ def _read_files(embedder, files, batch_size, options, with_labels):
 
 def _until_error(data, paths):
     """Batches that are not empty. TensorFlow's error on a file becomes one that names the file."""
-    import tensorflow as tf
-
+    errors = import_tensorflow().errors
     last = -1
     try:
         for images, places in data.as_numpy_iterator():
             if len(images):
                 yield images, places
                 last = places[-1]
-    except tf.errors.InvalidArgumentError:
+    except errors.InvalidArgumentError:
         for path in paths[last + 1 :]:
             if reason := why_unreadable(path):
                 received = f"{path}, which cannot be read"

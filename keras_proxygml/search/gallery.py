@@ -177,7 +177,7 @@ class Gallery:
         self._check_embedder()
         new = self._linked.embed(inputs, on_error, verbose)
         self._check_dims(new.vectors)
-        rows = self._rows_of(_chosen(plain_names("ids", ids, new.count), new.places))
+        rows = self._rows_of(_chosen(plain_names("ids", ids, new.num_inputs), new.places))
         keeps_labels, keeps_metadata = labels is None, metadata is None
         labels, metadata = self._attributes(new, labels, metadata)
         self._storage.replace(
@@ -305,8 +305,14 @@ class Gallery:
             labels, _ = self._attributes(new, labels, None)
             own = None if own_ids is None else self._own_rows(own_ids, len(new.vectors))
             matches = answers.matches_of_queries(self._storage, new.vectors, labels, own)
-        target = {"false_accept_rate": false_accept_rate, "precision": precision, "f1": f1}
-        found = calibrate(matches, **target, confidence=confidence, seed=seed)
+        found = calibrate(
+            matches,
+            false_accept_rate=false_accept_rate,
+            precision=precision,
+            f1=f1,
+            confidence=confidence,
+            seed=seed,
+        )
         self._storage.set(calibration=found.to_json())
         return found
 
@@ -428,14 +434,15 @@ class Gallery:
     def _attributes(self, new, labels, metadata):
         """Labels and metadata of the inputs that could be read."""
         if labels is not None:
-            labels = _chosen(plain_names("labels", labels, new.count, missing=True), new.places)
+            labels = plain_names("labels", labels, new.num_inputs, missing=True)
+            labels = _chosen(labels, new.places)
         elif new.labels is not None:
             labels = plain_names("labels", new.labels, len(new.vectors))
         kind = self._storage.label_type
         if labels is not None and kind is not None:
             _check_type("labels", labels, kind)
         if metadata is not None:
-            metadata = _chosen(plain_metadata(metadata, new.count), new.places)
+            metadata = _chosen(plain_metadata(metadata, new.num_inputs), new.places)
         return labels, metadata
 
     def _new_ids(self, new, ids):
@@ -446,7 +453,7 @@ class Gallery:
                 refuse("ids", "be given, because the gallery's ids are strings", "no ids")
             first = self._storage.next_id()
             return range(first, first + len(new.vectors))
-        given = None if ids is None else plain_names("ids", ids, new.count)
+        given = None if ids is None else plain_names("ids", ids, new.num_inputs)
         ids = new.paths if given is None else _chosen(given, new.places)
         if kind is not None:
             _check_type("ids", ids, kind)
