@@ -23,6 +23,7 @@ ALLOWED = {
     "layers": {"checks", "graph", "regularizers"},
     "models": {"checks", "layers"},
     "callbacks": {"checks", "metrics", "models"},
+    "search": {"checks", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": {"checks"},
 }

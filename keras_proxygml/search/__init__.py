@@ -1,0 +1,1 @@
+"""Galleries: items to search, and what makes the search fast or small."""
