@@ -9,6 +9,7 @@ from keras_proxygml.metrics._exact.items import Items
 from keras_proxygml.metrics._exact.nearest import HEIGHT, SPARE, nearest_rows, rank
 from keras_proxygml.metrics._exact.threads import cores, faiss_after_fork, single_blas
 from keras_proxygml.metrics._faiss import trained_index
+from keras_proxygml.search.recall import share_found
 
 BLOCK = 4096  # items added to the index at a time
 FEW = 4096  # an exact search of so few items, or of so small a share of all, costs less
@@ -117,19 +118,15 @@ class Index:
     ) -> float:
         """Which share of the k nearest items of some queries the index finds.
 
-        An item that is as similar as the k-th nearest counts as one of them.
-
         Args:
             queries, segments, k, allowed, own: As in `search`.
 
         Returns:
-            A number of 0 to 1; NaN if there is nothing to find.
+            As `share_found`.
         """
         _, exact = nearest_rows(queries, segments, k, allowed=allowed, own=own)
         _, found = self.search(queries, segments, k, allowed=allowed, own=own)
-        last = np.fmin.reduce(exact, axis=1)[:, None]
-        there = np.count_nonzero(exact >= last)
-        return float(np.count_nonzero(found >= last) / there) if there else float("nan")
+        return share_found(found, exact)
 
     def _search(self, queries, segments, k, allowed, held, own):
         """As `search`, for a block of queries, if the index holds `held` rows that are allowed."""
