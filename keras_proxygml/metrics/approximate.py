@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_proxygml.checks import check_cutoffs, check_integer, refuse
+from keras_proxygml.checks import check_cutoffs, check_integer
 from keras_proxygml.metrics._exact.grid import LEVEL, UnitVectors, exact_levels
 from keras_proxygml.metrics._exact.nearest import nearest_rows
 from keras_proxygml.metrics._exact.threads import faiss_after_fork
+from keras_proxygml.metrics._faiss import trained_index
 from keras_proxygml.metrics.inputs import check_pair, count_matches, warn_of_one_class
 from keras_proxygml.metrics.retrieval import QueryResults, warn_of_copies
 
@@ -85,21 +86,7 @@ def approximate_retrieval_metrics(
 
 @faiss_after_fork()
 def _index(items, factory, search):
-    import faiss
-
-    try:
-        index = faiss.index_factory(items.dims, factory, faiss.METRIC_INNER_PRODUCT)
-        index.train(items[:])
-        if search:
-            faiss.ParameterSpace().set_index_parameters(index, search)
-    except RuntimeError as error:
-        size = f"{len(items)} items of {items.dims} numbers"
-        refuse(
-            "index",
-            f"be an index that faiss can make of {size}, with settings it has",
-            f"index={factory!r}, search={search!r}",
-            f"faiss says: {error} See faiss's wiki, 'The index factory'.",
-        )
+    index = trained_index(factory, search, lambda _: items[:], len(items))
     for first in range(0, len(items), BLOCK):
         index.add(items[first : first + BLOCK])
     return index

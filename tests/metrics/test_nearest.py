@@ -14,11 +14,11 @@ VECTORS = st.lists(st.lists(st.integers(-2, 2), min_size=3, max_size=3), min_siz
 
 
 def expected(queries, items, k, allowed=None, own=None):
-    """Rows and similarities by Python's whole numbers, one query at a time."""
+    """Rows and similarities by products of whole numbers, one query at a time."""
     queries, items = ((x.astype("float64") * 2.0**24).astype("int64") for x in (queries, items))
     found = np.full((len(queries), k), -1), np.full((len(queries), k), np.nan)
-    for q, query in enumerate(queries.tolist()):
-        levels = [sum(a * b for a, b in zip(query, item, strict=True)) for item in items.tolist()]
+    for q, query in enumerate(queries):
+        levels = (items * query).sum(axis=1).tolist()
         rows = [
             row
             for row in range(len(items))

@@ -52,7 +52,7 @@ class Items:
         """The vectors of some rows. `[n]` → `[n, D]`."""
         if len(self._segments) == 1:
             return self._segments[0][rows]
-        found = np.empty((len(rows), self.dims), "float32")
+        found = np.empty((len(rows), self.dims), self._segments[0].dtype)
         segment = np.searchsorted(self._starts, rows, "right") - 1
         for i in np.unique(segment):
             some = segment == i
