@@ -25,7 +25,8 @@ TABLES = (
     # take SQLite two seconds, which is five times as long as their vectors take.
     "CREATE TABLE id_ranges (first_row INTEGER PRIMARY KEY, num_rows INTEGER, first_id INTEGER)",
     # `id` and `label` have no type, so SQLite keeps integers and strings apart.
-    "CREATE TABLE items (row INTEGER PRIMARY KEY, id NOT NULL, label, metadata TEXT)",
+    "CREATE TABLE items (row INTEGER PRIMARY KEY, id CHECK (typeof(id) IN ('integer', 'text')),"
+    " label CHECK (typeof(label) IN ('integer', 'text', 'null')), metadata TEXT)",
     "CREATE INDEX items_by_id ON items (id)",
     "CREATE TABLE fields (name TEXT PRIMARY KEY)",
     "CREATE TABLE removed (row INTEGER PRIMARY KEY)",
@@ -153,6 +154,7 @@ class Catalog:
         Returns:
             Whether the log is empty now, which it is not while a reader needs it.
         """
+        self.connection.execute("PRAGMA busy_timeout = 0")
         busy, _, _ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 

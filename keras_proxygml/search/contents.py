@@ -41,6 +41,7 @@ def read_contents(catalog, folder, known, before=None):
     if folder is not None:
         _check_state(folder, state, segments)
         _check_embedder(folder, state, known)
+        _check_items(folder, catalog.connection, state)
     for segment in segments:
         if (segment.name, segment.checksum) not in known:
             array = open_segment(folder, segment, state.dims)
@@ -61,6 +62,18 @@ def _check_state(folder, state, segments):
         refuse_damaged(folder, "the catalog's rows are not those of its segments")
     if segments and not (isinstance(state.dims, int) and state.dims > 0):
         refuse_damaged(folder, f"the catalog has vectors of length {state.dims!r}")
+
+
+def _check_items(folder, connection, state):
+    query = "SELECT count(*), coalesce(min(row), 0), coalesce(max(row), 0) FROM items"
+    count, first, last = connection.execute(query).fetchone()
+    is_valid = first >= 0 and last < max(state.num_rows, 1)
+    end = 0
+    for start, length, _ in connection.execute("SELECT * FROM id_ranges ORDER BY first_row"):
+        is_valid &= isinstance(length, int) and end <= start < start + length <= state.num_rows
+        end, count = start + length, count + length
+    if not is_valid or count != state.num_rows:
+        refuse_damaged(folder, "the catalog's items are not those of its state")
 
 
 def _check_embedder(folder, state, known):

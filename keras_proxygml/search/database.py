@@ -2,6 +2,7 @@
 
 import collections
 import contextlib
+import json
 import os
 import sqlite3
 import threading
@@ -25,7 +26,7 @@ def damage_of(path):
     """Turns what SQLite says of a damaged catalog into the error of a damaged gallery."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (sqlite3.Error, json.JSONDecodeError, RecursionError) as error:
         if path is None or getattr(error, "sqlite_errorname", "").startswith(NO_DAMAGE):
             raise
         refuse_damaged(path.parent, f"{path.name} cannot be read: {error}")

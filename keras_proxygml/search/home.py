@@ -34,9 +34,12 @@ def settled(path, action):
         manifest = read_manifest(path)
         try:
             return action(manifest)
-        except ValueError:
-            if read_manifest(path) == manifest:
-                raise
+        except (ValueError, FileNotFoundError) as error:
+            if read_manifest(path) != manifest:
+                continue
+            if isinstance(error, FileNotFoundError):
+                refuse_damaged(path, f"a file is missing: {error.filename}")
+            raise
 
 
 class Home:
@@ -128,7 +131,12 @@ class Home:
             return
         self.manifest = self.manifest._replace(version=version, catalog_checksum=None)
         write_manifest(self.path, self.manifest)
-        clean(self.path, self.catalog, self.manifest)
+        self.clean()
+
+    def clean(self):
+        """Deletes the files of ours that nothing names."""
+        if self.path is not None:
+            clean(self.path, self.catalog, self.manifest)
 
     def switch(self, manifest):
         """Makes another catalog the valid one. The lock stays."""
@@ -136,7 +144,7 @@ class Home:
         write_manifest(self.path, manifest)
         self.catalog.close()
         self.catalog = Catalog.open(self.path / manifest.catalog, None, writing=True)
-        clean(self.path, self.catalog, manifest)
+        self.clean()
 
     def close(self):
         """Closes the catalog. A writer writes down its checksum."""

@@ -35,7 +35,10 @@ def metadata_of(connection, rows):
     """The metadata of rows, a list of dicts."""
     found = _column(connection, "metadata", rows)
     texts = map(found.get, rows.tolist())
-    return [{} if text is None else json.loads(text) for text in texts]
+    metadata = [{} if text is None else json.loads(text) for text in texts]
+    if not all(isinstance(values, dict) for values in metadata):
+        raise json.JSONDecodeError("metadata that are no object", "", 0)
+    return metadata
 
 
 def _column(connection, name, rows):

@@ -13,6 +13,7 @@ from keras_proxygml.checks import refuse
 from keras_proxygml.search import changes, compaction, copying
 from keras_proxygml.search.catalog import Catalog
 from keras_proxygml.search.contents import Contents, read_contents
+from keras_proxygml.search.files import delete_files
 from keras_proxygml.search.home import Home
 from keras_proxygml.search.view import Ids, Labels, Rows, View
 
@@ -148,6 +149,8 @@ class Storage(View):
             self._home.catalog.update_state(embedder=name, embedder_checksum=checksum)
             self._home.catalog.write_settings(settings or {})
             self._home.known[name, checksum] = None
+        if self.path is None:
+            delete_files(path for path in folder.iterdir() if path.name != name)
 
     def copy_to(
         self,
@@ -244,6 +247,7 @@ class Storage(View):
             except BaseException:
                 if catalog.connection.in_transaction:
                     catalog.connection.execute("ROLLBACK")
+                self._home.clean()
                 raise
             finally:
                 self._refresh()
