@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.metrics._exact.nearest import nearest_rows, unit_rows
+from keras_proxygml.metrics._exact.nearest import unit_rows
 from keras_proxygml.metrics.best_matches import best_stored_matches
 from keras_proxygml.search.hits import Hits, Identified
 
@@ -43,11 +43,12 @@ def calibrated_threshold(calibration, items):
     return calibration.threshold
 
 
-def identify(storage, queries, allowed, threshold):
+def identify(storage, search, queries, allowed, threshold):
     """`Identified` for query vectors.
 
     Args:
         storage: A `Storage`.
+        search: How to search it: `Searcher.search`.
         queries: Unit vectors `[Q, D]`.
         allowed: Which rows may be found, `[rows]`, or None.
         threshold: The least similarity of a known query.
@@ -55,7 +56,7 @@ def identify(storage, queries, allowed, threshold):
     named = storage.is_labeled() if allowed is None else storage.is_labeled() & allowed
     if not named.any():
         _refuse_without_labels()
-    rows, similarities = nearest_rows(queries, storage.segments, LISTED, allowed=named)
+    rows, similarities = search(storage, queries, LISTED, allowed=named)
     labels = _objects(storage.labels, rows)
     runner_up = first_of_another(labels)
     places = np.arange(len(queries))
@@ -141,6 +142,17 @@ def prototypes(storage):
         some = slice(first, first + BLOCK)
         np.add.at(sums, classes[some], vectors_of(storage, rows[some]))
     return names.tolist(), unit_rows(sums)
+
+
+def copy_shortened(source, target, shorten):
+    """Appends all items of a storage to another one, their vectors changed by a function."""
+    rows = np.flatnonzero(~source.removed)
+    vectors = [
+        shorten(vectors_of(source, rows[first : first + BLOCK]))
+        for first in range(0, len(rows), BLOCK)
+    ]
+    parts = source.ids(rows), source.labels(rows), source.metadata(rows)
+    target.append(unit_rows(np.concatenate(vectors)), *parts)
 
 
 def items(storage, batch_size, make):

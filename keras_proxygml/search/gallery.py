@@ -9,15 +9,16 @@ import keras
 import numpy as np
 
 from keras_proxygml.checks import check_integer, check_number, refuse
-from keras_proxygml.metrics._exact.nearest import nearest_rows
 from keras_proxygml.search import answers
 from keras_proxygml.search.arguments import check_unique, plain_metadata, plain_names
 from keras_proxygml.search.calibration import Calibration, calibrate
 from keras_proxygml.search.hits import Hits, Identified
 from keras_proxygml.search.linked import LinkedEmbedder
+from keras_proxygml.search.pca import with_pca
+from keras_proxygml.search.searcher import Searcher
 from keras_proxygml.search.storage import Storage
 
-EMBEDDER_FILE = "embedder.keras"
+FITTED = 100_000  # items that a PCA is fitted on
 
 
 class Item(NamedTuple):
@@ -44,8 +45,9 @@ class Gallery:
     process is killed, the folder holds the state before or after. One process at a time can change
     a folder. Others can search it meanwhile, and see the changes after `reload`.
 
-    Searches are exact. Equal inputs give equal results for any batch size, and items that are
-    equally similar come in the order of insertion.
+    Searches are exact by default. Equal inputs give equal results for any batch size, and items
+    that are equally similar come in the order of insertion. An `index` takes less time or memory
+    and may miss neighbors: `index_recall` measures how many it finds.
 
     **Inputs** are arrays, or a `tf.data.Dataset` or `keras.utils.PyDataset` whose batches are
     inputs or pairs (inputs, labels). An embedder of color images also takes `datasets.ImageFiles`,
@@ -55,6 +57,11 @@ class Gallery:
         embedder: A built `keras.Model` from inputs to vectors `[B, D]`, such as
             `embedder_of(model)`. Vectors are compared by cosine, so they may have any length.
             Without it, the inputs are vectors `[N, D]`.
+        index: `None` for exact search; `"int8"` for codes of a quarter of the memory; or a name for
+            faiss's `index_factory`, such as `"HNSW32"`. It is made from the vectors before the
+            first search, and again once the gallery has grown by a quarter. The similarities are
+            exact.
+        index_settings: Settings of the search by a faiss index, such as `"efSearch=64"`.
         batch_size: How many inputs the embedder gets at a time.
         image_options: How to prepare image files: `shorter_side` and `upright` of
             `datasets.read_image`. They are saved with the gallery. Other preprocessing belongs
@@ -76,12 +83,16 @@ class Gallery:
         self,
         embedder: keras.Model | None = None,
         *,
+        index: str | None = None,
+        index_settings: str = "",
         batch_size: int = 128,
         image_options: Mapping[str, Any] | None = None,
     ) -> None:
-        check_integer("batch_size", batch_size, 1)
-        self._linked = LinkedEmbedder(embedder, batch_size, image_options or {})
-        self._storage = Storage.create()
+        linked = LinkedEmbedder(embedder, batch_size, image_options or {})
+        self._open(Storage.create(), linked, Searcher(index, index_settings))
+
+    def _open(self, storage, linked, searcher):
+        self._storage, self._linked, self._searcher = storage, linked, searcher
 
     def __len__(self) -> int:
         return len(self._storage)
@@ -206,7 +217,7 @@ class Gallery:
         where: Mapping[str, Any] | None = None,
         own_ids: Any = None,
     ) -> Hits:
-        """Finds the k most similar items of each query, exactly.
+        """Finds the k most similar items of each query.
 
         Args:
             inputs: Q queries, see the class.
@@ -227,10 +238,8 @@ class Gallery:
         check_integer("k", k, 1, len(self), f"The gallery has {len(self)} items.")
         own = None if own_ids is None else self._own_rows(own_ids, len(queries))
         allowed = self._allowed(where)
-        rows, similarities = nearest_rows(
-            queries, self._storage.segments, k, allowed=allowed, own=own
-        )
-        return answers.hits(self._storage, rows, similarities)
+        found = self._searcher.search(self._storage, queries, k, allowed=allowed, own=own)
+        return answers.hits(self._storage, *found)
 
     def identify(
         self,
@@ -262,7 +271,9 @@ class Gallery:
             threshold = answers.calibrated_threshold(self.calibration, len(self))
         check_number("threshold", threshold, "[-1, inf)", "It is a cosine.")
         queries = self._embed_queries(inputs)
-        return answers.identify(self._storage, queries, self._allowed(where), threshold)
+        allowed = self._allowed(where)
+        search = self._searcher.search
+        return answers.identify(self._storage, search, queries, allowed, float(threshold))
 
     def calibrate(
         self,
@@ -327,9 +338,59 @@ class Gallery:
         """
         names, vectors = answers.prototypes(self._storage)
         gallery = Gallery.__new__(Gallery)
-        gallery._linked, gallery._storage = self._linked, Storage.create()
+        gallery._open(Storage.create(), self._linked, Searcher(None, ""))
         gallery._storage.append(vectors, names, names, settings=self._linked.settings())
         return gallery
+
+    def with_pca(self, dims: int, *, whiten: bool = False, seed: int = 0) -> "Gallery":
+        """Makes a gallery of shorter vectors: a PCA of the items becomes part of the embedder.
+
+        Queries and items are treated alike, because the PCA is a layer of the new embedder. The new
+        gallery has no threshold: calibrate it. `compare_results` of both embedders measures what
+        the shorter vectors cost.
+
+        Args:
+            dims: How many numbers the new vectors have.
+            whiten: Whether to scale the components to the same variance.
+            seed: Seed of the PCA, and of the 100,000 items that it is fitted on if there are more.
+
+        Returns:
+            A `Gallery` of the same items in memory.
+
+        Raises:
+            ValueError: If there is no embedder, or fewer items or numbers than `dims`.
+        """
+        if self.embedder is None:
+            hint = "Give search.pca.with_pca the embedder and its vectors."
+            refuse("gallery", "have an embedder", "a gallery of vectors", hint)
+        self._check_embedder()
+        rows = np.random.default_rng(seed).permutation(np.flatnonzero(~self._storage.removed))
+        sample = answers.vectors_of(self._storage, np.sort(rows[:FITTED]))
+        embedder = with_pca(self.embedder, sample, dims, whiten=whiten, seed=seed)
+        kernel, bias = embedder.get_layer("pca").get_weights()
+        options = self._linked.image_options
+        gallery = Gallery(
+            embedder, index=self._searcher.index, index_settings=self._searcher.settings
+        )
+        gallery._linked = LinkedEmbedder(embedder, self._linked.batch_size, options)
+        answers.copy_shortened(self._storage, gallery._storage, lambda x: x @ kernel + bias)
+        gallery._storage.set(**gallery._linked.settings())
+        return gallery
+
+    def index_recall(self, k: int = 10, *, seed: int = 0) -> float:
+        """Measures which share of the true k nearest items the index finds.
+
+        Args:
+            k: How many items to find.
+            seed: Seed of the 256 items that search their neighbors.
+
+        Returns:
+            A float, 1.0 without an index.
+
+        Raises:
+            ValueError: If the gallery has no more than k items.
+        """
+        return self._searcher.recall(self._storage, k, seed)
 
     def items(self, batch_size: int = 4096) -> Iterator[Item]:
         """All items in the order of insertion, for other databases and formats.
@@ -355,6 +416,9 @@ class Gallery:
         embedder = self.embedder
         if embedder is not None and self._storage.embedder_path is None:
             self._storage.write_embedder(embedder.save)
+        index = {"index": self._searcher.index, "index_settings": self._searcher.settings}
+        if self._storage.settings | index != self._storage.settings:
+            self._storage.set(**index)
         if self._storage.path is None or self._storage.path.resolve() != target.resolve():
             self._storage.copy_to(target)
             self._storage.close()
@@ -387,12 +451,13 @@ class Gallery:
             ValueError: If the folder is no gallery, is damaged or has a newer format, or if
                 `embedder` is another model.
         """
+        storage = Storage.open(Path(path))
+        settings = storage.settings
+        source = storage.embedder_path if embedder is None else embedder
+        linked = LinkedEmbedder(source, batch_size, settings.get("image_options", {}))
+        searcher = Searcher(settings.get("index"), settings.get("index_settings", ""))
         gallery = cls.__new__(cls)
-        gallery._storage = Storage.open(Path(path))
-        settings = gallery._storage.settings
-        source = embedder if embedder is not None else gallery._storage.embedder_path
-        options = settings.get("image_options", {})
-        gallery._linked = LinkedEmbedder(source, batch_size, options)
+        gallery._open(storage, linked, searcher)
         if embedder is not None:
             gallery._check_embedder()
         return gallery

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from keras_proxygml.checks import check_choice, refuse
+from keras_proxygml.checks import check_choice, check_integer, refuse
 from keras_proxygml.metrics._exact.nearest import unit_rows
 from keras_proxygml.search.digests import embedder_digest, quick_digest
 from keras_proxygml.search.embedding import read_batches
@@ -52,6 +52,7 @@ class LinkedEmbedder:
         batch_size: int,
         image_options: Mapping[str, Any],
     ) -> None:
+        check_integer("batch_size", batch_size, 1)
         for name in image_options:
             check_choice("image_options", name, IMAGE_OPTIONS)
         is_model = isinstance(embedder, keras.Model) and embedder.built
@@ -62,7 +63,7 @@ class LinkedEmbedder:
             hint = "Give embedder_of(model), or Gallery() for vectors of your own."
             refuse("embedder", "be a built keras.Model, or None", received, hint)
         self._source = embedder
-        self._batch_size = batch_size
+        self.batch_size = batch_size
         self.image_options = dict(image_options)
         self._digests: tuple[str, str] | None = None
 
@@ -123,7 +124,7 @@ class LinkedEmbedder:
         """
         check_choice("on_error", on_error, ("raise", "skip"))
         options = {"on_error": on_error, **self.image_options}
-        read = read_batches(self.embedder, inputs, self._batch_size, options)
+        read = read_batches(self.embedder, inputs, self.batch_size, options)
         parts = list(_with_progress(read.batches, read.num_batches, verbose))
         if not parts:
             refuse("inputs", "have at least one item that can be read", "none")

@@ -78,6 +78,11 @@ class View:
         return self._contents.state.num_rows
 
     @property
+    def numbering(self) -> object:
+        """What tells whether rows have the same numbers: another object after `compact`."""
+        return self._home.catalog if self.path is None else self._home.manifest.catalog
+
+    @property
     def segments(self) -> list[np.ndarray]:
         """The vectors of all rows: arrays or memory maps `[n, D]`, float32, read-only."""
         return list(self._contents.arrays)

@@ -269,7 +269,7 @@ def test_changes_after_saving_are_in_the_folder(tmp_path):
     assert reader.search(np.ones((1, 16)), k=1).labels[0, 0] != "new"
     reader.reload()
     assert reader.search(np.ones((1, 16)), k=1).labels[0, 0] == "new"
-    with pytest.raises(ValueError, match="only one"):
+    with pytest.raises(ValueError, match="nothing else writes"):
         reader.add(np.ones((1, 16)), ["newer"])
     gallery.close()
     reader.reload()
