@@ -26,6 +26,7 @@ from keras_proxygml import (
     retrieval_metrics,
 )
 from keras_proxygml.datasets import glyphs
+from keras_proxygml.search import Gallery
 from keras_proxygml.visualization import plot_history, plot_neighbors
 
 
@@ -91,7 +92,26 @@ def main():
     if keras.backend.backend() == "tensorflow":
         embedder.export(args.output / "saved_model", verbose=False)
 
-    # 6. Pictures.
+    # 6. A gallery of unseen characters, in eight faces each. It names the other drawings of them,
+    #    and refuses characters that it does not hold.
+    images, labels = test
+    is_held = labels % 2 == 0
+    is_item = is_held & (np.arange(len(labels)) % 12 < 8)
+    gallery = Gallery(embedder)
+    gallery.add(images[is_item], labels=labels[is_item])
+    gallery.calibrate(false_accept_rate=0.05)
+    known = gallery.identify(images[is_held & ~is_item])
+    right = known.labels == labels[is_held & ~is_item]
+    strangers = gallery.identify(images[~is_held])
+    refused = strangers.labels == None  # noqa: E711  of each in an array
+    print(
+        f"\nA gallery of {len(gallery)} drawings names {right.mean():.1%} of the other drawings of"
+    )
+    print(f"its characters, and refuses {refused.mean():.1%} of the drawings of other characters.")
+    gallery.save(args.output / "characters.gallery")
+    gallery.close()
+
+    # 7. Pictures.
     curves = plot_history(history, baseline=evaluation.baseline)
     curves.savefig(args.output / "learning_curves.png", dpi=120)
     embeddings = embedder.predict(test[0], batch_size=128, verbose=0)

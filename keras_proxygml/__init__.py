@@ -2,8 +2,8 @@
 
 A first script needs a dozen names at most: `ProxyGML`, `ProxyGMLLoss`, `ProxyAdam`,
 `RetrievalEvaluation`, `embedder_of`, `freeze_batch_norm`, `retrieval_metrics` and
-`clustering_metrics` of this module, and `datasets.glyphs`, `datasets.image_folder`,
-`datasets.training_batches` and `datasets.evaluation_batches`. The other names of this module are
+`clustering_metrics` of this module, `search.Gallery`, and `datasets.glyphs`,
+`datasets.image_folder`, `datasets.training_batches` and `datasets.evaluation_batches`. The other names of this module are
 in the namespaces too: `keras_proxygml.ArcFaceLoss` is `keras_proxygml.losses.ArcFaceLoss`.
 """
 
@@ -19,6 +19,7 @@ from keras_proxygml import metrics as metrics
 from keras_proxygml import models as models
 from keras_proxygml import optimizers as optimizers
 from keras_proxygml import regularizers as regularizers
+from keras_proxygml import search as search
 from keras_proxygml import visualization as visualization
 from keras_proxygml.callbacks import RetrievalEvaluation as RetrievalEvaluation
 from keras_proxygml.distribution import proxy_layout as proxy_layout

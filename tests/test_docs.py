@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import keras_proxygml
-from keras_proxygml import datasets, metrics
+from keras_proxygml import datasets
 
 ROOT = Path(__file__).parent.parent
 MODULES = [
@@ -119,7 +119,8 @@ RUN = {
     "docs/migration.md",
     "docs/new-classes.md",
 }
-RUN_ELSEWHERE = {"docs/your-images.md", "docs/scaling.md"}  # below, and by test_distribution_jax.py
+# Below, and by test_distribution_jax.py.
+RUN_ELSEWHERE = {"docs/search.md", "docs/your-images.md", "docs/scaling.md"}
 
 
 def test_all_code_of_documents_is_run():
@@ -158,9 +159,23 @@ def test_code_of_documents(tmp_path, monkeypatch, capsys, document):
     assert "val_recall@1" in printed
     if document == "README.md":
         assert keras.models.load_model("embedder.keras").output_shape == (None, 64)
-        # faiss finds what we find: itself, then the same others.
-        exact = metrics.nearest(namespace["vectors"][:5], 10, gallery=namespace["vectors"])[1]
-        np.testing.assert_allclose(namespace["similarities"], exact, atol=1e-5)
+        itself = namespace["hits"].labels[:, 0]  # or an equal drawing of the same class
+        np.testing.assert_array_equal(itself, namespace["test"][1][:5])
+
+
+def test_code_of_search(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace = run_code_of("docs/search.md")
+    assert "<Gallery of 401 items in drawings.gallery>" in capsys.readouterr().out
+    hits, names, hidden = (namespace[name] for name in ("hits", "names", "hidden_faces"))
+    own = np.array(names)[hidden]
+    assert (hits.labels[:, 0] == own).mean() > 0.6  # of classes that were never trained on
+    found = namespace["found"].labels
+    accepted = found != None  # noqa: E711  each of an array
+    assert (found == own)[accepted].mean() > 0.7
+    assert 0 < namespace["calibration"].false_accept_rate <= 0.05
+    assert len(namespace["ids"]) == 401
+    assert namespace["short"].embedder.output_shape == (None, 16)
 
 
 def small_backbone(*, include_top, weights, input_shape, pooling):
@@ -234,6 +249,12 @@ def test_quickstart_runs(tmp_path):
     recall = {name: float(values.split()[0]) for name, values in rows}
     assert recall["trained embedder"] > max(recall["raw pixels"], recall["untrained embedder"])
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {"embedder.keras", "saved_model", "learning_curves.png", "neighbors.png"}
+    pictures = {"learning_curves.png", "neighbors.png"}
+    assert written == {"embedder.keras", "saved_model", "characters.gallery"} | pictures
+    answer = r"A gallery of (\d+) drawings names ([\d.]+)% .* refuses ([\d.]+)% of"
+    count, named, refused = map(float, re.search(answer, done.stdout, re.S).groups())
+    assert count == 100 * 8  # every other one of 200 characters, in 8 of 12 faces
+    assert named > 100 - refused  # the training is short, and 1 in 20 strangers may be accepted
+    assert refused > 85
     loaded = keras.models.load_model(tmp_path / "embedder.keras")
     assert np.isfinite(loaded.predict(np.zeros((2, 32, 32, 1)), verbose=0)).all()

@@ -17,12 +17,13 @@ class Hits:
         ids: `[Q, k]`, objects: strings or integers.
         labels: `[Q, k]`, objects; None for an item without a label.
         similarities: Cosines. `[Q, k]`, float64.
+        read_metadata: What `metadata` calls.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     similarities: np.ndarray
-    _read_metadata: Callable[[], list[list[dict[str, Any] | None]]]
+    read_metadata: Callable[[], list[list[dict[str, Any] | None]]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -33,7 +34,7 @@ class Hits:
         Returns:
             A list of Q lists of k dicts; None where there is no item.
         """
-        return self._read_metadata()
+        return self.read_metadata()
 
     def __repr__(self) -> str:
         queries, k = self.ids.shape
