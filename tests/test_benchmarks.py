@@ -46,6 +46,7 @@ def test_bare_products_are_those_of_a_linear_layer():
 @pytest.mark.parametrize(
     "name",
     [
+        "comparison.calibration",
         "speed.backbone_speed",
         "speed.first_step",
         "speed.head_speed",

@@ -12,3 +12,4 @@ from keras_proxygml.metrics.neighbors import nearest as nearest
 from keras_proxygml.metrics.retrieval import QueryResults as QueryResults
 from keras_proxygml.metrics.retrieval import query_results as query_results
 from keras_proxygml.metrics.retrieval import retrieval_metrics as retrieval_metrics
+from keras_proxygml.metrics.verification import verification_metrics as verification_metrics
