@@ -56,7 +56,7 @@ def verification_metrics(
         ValueError: If shapes, dtypes or values are not allowed, or there are no genuine pairs or no
             impostors.
     """
-    rates = _check_rates("false_accept_rates", false_accept_rates)
+    rates = check_rates("false_accept_rates", false_accept_rates)
     queries, items, itself, _ = check_pair(embeddings, labels, gallery, gallery_labels, itself)
     count_matches(queries.classes, items.classes, itself)
     if len(np.unique(np.concatenate([queries.classes, items.classes]))) == 1:
@@ -64,7 +64,7 @@ def verification_metrics(
         refuse("labels", "have items of at least two classes", "items of one class", hint)
     with single_blas():
         pairs, most = _pairs(queries, items, itself, memory_budget)
-        ranks = [_rank(rate, pairs.impostors) for rate in rates]
+        ranks = [allowed_accepts(rate, pairs.impostors) for rate in rates]
         curve, thresholds = roc(pairs, ranks, most)
     found = {}
     for i, (rate, rank) in enumerate(zip(rates, ranks, strict=True)):
@@ -74,19 +74,20 @@ def verification_metrics(
     return found | {"eer": curve.equal_error_rate, "roc_auc": curve.area}
 
 
-def _check_rates(name, rates):
+def check_rates(name, rates):
+    """Rates as a tuple, or an error that calls them by their name."""
     rates = tuple(rates) if np.ndim(rates) else (rates,)
     for rate in rates:
         check_number(name, rate, "(0, 1)", "Give for instance (0.01, 0.001).")
     return rates
 
 
-def _rank(rate, impostors):
-    """How many impostors may be accepted."""
-    rank = max(0, int(rate * impostors) - 1)
-    while (rank + 1) / impostors <= rate:  # rate * impostors is rounded
-        rank += 1
-    return rank
+def allowed_accepts(rate, total):
+    """How many of so many may be accepted, so that their share is not above a rate."""
+    number = max(0, int(rate * total) - 1)
+    while (number + 1) / total <= rate:  # rate * total is rounded
+        number += 1
+    return number
 
 
 def _pairs(queries, items, itself, budget):

@@ -54,7 +54,11 @@ class Distinct:
     def sorted(self):
         """The distinct numbers, rising, and how often each was added."""
         self._join()
-        return (self._values[0], self._counts[0]) if self._values else (np.zeros(0), np.zeros(0))
+        return (
+            (self._values[0], self._counts[0])
+            if self._values
+            else (np.zeros(0), np.zeros(0, "int64"))
+        )
 
 
 class Bracket:
@@ -117,15 +121,20 @@ class Curve:
 
     Attributes:
         accepted: How many genuine pairs are accepted at each of these rates. `[F]`.
-        area: Area under the curve.
         equal_error_rate: Where false accepts and false rejects are equally frequent.
     """
 
     def __init__(self, genuine, impostors, ranks):
         self.genuine, self.impostors, self.ranks = genuine, impostors, np.array(ranks)
         self.accepted = np.zeros(len(ranks), "int64")
-        self.area, self.equal_error_rate = 0.0, None
+        self.equal_error_rate = None
+        self._twice = 0  # how often an impostor is less similar, counted twice; once if they tie
         self._seen = 0  # genuine pairs in the parts before
+
+    @property
+    def area(self):
+        """The area under the curve, after all parts."""
+        return self._twice / (2 * self.genuine * self.impostors)
 
     def read(self, counts, below, up_to):
         """Reads a part of the genuine similarities, rising.
@@ -135,8 +144,8 @@ class Curve:
             below: How many impostors are less similar. `[P]`.
             up_to: How many are not more similar. `[P]`.
         """
-        twice = int(np.dot(counts.astype("int64"), below + up_to))  # whole numbers do not round
-        self.area += twice / (2 * self.genuine * self.impostors)
+        high, low = np.divmod(below + up_to, 2**20)  # whole numbers, in which nothing overflows
+        self._twice += (int(counts @ high) << 20) + int(counts @ low)
         false_accepts = self.impostors - below
         for i, rank in enumerate(self.ranks):
             self.accepted[i] += counts[false_accepts <= rank].sum()
