@@ -82,8 +82,8 @@ def pretrained(folder):
 
 
 TASKS = {
-    "glyphs": ("a CNN trained on the other half", lambda folder: trained(Glyphs())),
-    "icons": ("a CNN trained on the other half", lambda folder: trained(Icons(folder))),
+    "glyphs": ("a CNN trained on the training half", lambda folder: trained(Glyphs())),
+    "icons": ("a CNN trained on the training half", lambda folder: trained(Icons(folder))),
     "products": ("EfficientNet-Lite0 with ImageNet weights", pretrained),
 }
 
