@@ -46,11 +46,13 @@ def test_bare_products_are_those_of_a_linear_layer():
 @pytest.mark.parametrize(
     "name",
     [
+        "comparison.calibration",
         "speed.backbone_speed",
         "speed.first_step",
         "speed.head_speed",
         "speed.retrieval_speed",
         "speed.search_speed",
+        "speed.verification_speed",
         "memory.lean_proxies",
         "memory.model_growth",
     ],

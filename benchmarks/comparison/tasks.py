@@ -63,7 +63,7 @@ class Glyphs:
         return made
 
     def embedder(self):
-        images = keras.Input((32, 32, 1))
+        images = keras.Input(self.train.inputs.shape[2:])
         x = keras.layers.Rescaling(1 / 127.5, -1)(images)
         for filters in (32, 64, 128):
             x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", use_bias=False)(x)

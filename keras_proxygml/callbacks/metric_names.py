@@ -6,23 +6,29 @@ from collections.abc import Mapping
 
 
 def plain_names(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Renames `recall@1` to `recall_at_1` and `map@r` to `map_at_r`.
+    """Renames `recall@1` to `recall_at_1` and `tar@far=0.01` to `tar_at_far_0_01`.
 
     Args:
         metrics: A dict by name.
 
     Returns:
-        A new dict, without `@` in its names.
+        A new dict, without `@` and `=` in its names, and without points in a rate.
     """
-    return {name.replace("@", "_at_"): value for name, value in metrics.items()}
+    return {_plain(name): value for name, value in metrics.items()}
+
+
+def _plain(name):
+    name, equals, rate = name.replace("@", "_at_").partition("=")
+    # A name with a point can't be part of a ModelCheckpoint's path.
+    return f"{name}_{rate.replace('.', '_')}" if equals else name
 
 
 def rename_for_mlflow() -> None:
     """Makes MLflow's Keras callbacks write plain names, if MLflow is loaded.
 
-    MLflow refuses all values of an epoch, even the loss, if one name has an `@`. Its autologging
-    adds a callback after all others, and all callbacks share one dict `logs`. We can't rename the
-    metrics in `logs`, because `EarlyStopping` looks up the names that the user wrote.
+    MLflow refuses all values of an epoch, even the loss, if one name has an `@` or a `=`. Its
+    autologging adds a callback after all others, and all callbacks share one dict `logs`. We can't
+    rename the metrics in `logs`, because `EarlyStopping` looks up the names that the user wrote.
     """
     for flavor in ("mlflow.keras", "mlflow.tensorflow"):
         callback = getattr(sys.modules.get(flavor), "MlflowCallback", None)

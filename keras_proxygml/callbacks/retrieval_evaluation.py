@@ -18,7 +18,7 @@ from keras_proxygml.callbacks.model_checks import (
 )
 from keras_proxygml.checks import check_cutoffs, check_integer, refuse
 from keras_proxygml.labeled_data import Data, batches, check_data
-from keras_proxygml.metrics import clustering_metrics, retrieval_metrics
+from keras_proxygml.metrics import clustering_metrics, retrieval_metrics, verification_metrics
 from keras_proxygml.metrics.inputs import check_itself
 from keras_proxygml.models import embedder_of, proxy_layer_of
 
@@ -27,16 +27,19 @@ class RetrievalEvaluation(keras.callbacks.Callback):
     """Evaluates the embedder at the end of an epoch and puts the metrics into `logs`.
 
     They are named `val_recall@1`, `val_map@r`, `val_r_precision`, `val_mrr`, `val_nmi`, `val_ami`
-    and `val_f1`. `val_seconds` is the time that the evaluation took. If queries have no other
-    member of their class, `val_queries_without_match` counts them.
+    and `val_f1`. With `verification=True`, `val_tar@far=0.01`, `val_threshold@far=0.01` (also for
+    0.001 and 0.0001), `val_eer` and `val_roc_auc` follow. `val_seconds` is the time that the
+    evaluation took. If queries have no other member of their class,
+    `val_queries_without_match` counts them.
 
     **Place it before the callbacks that read the metrics**: `EarlyStopping`, `ModelCheckpoint`,
     `ReduceLROnPlateau`, `CSVLogger` and `TensorBoard` see only what earlier callbacks put into
     `logs`. Without the metric, `EarlyStopping` warns and never stops. These callbacks need
     `mode="max"`, because Keras does not know the metrics.
 
-    MLflow refuses `@` in names. Its Keras callback gets `val_recall_at_1` and `val_map_at_r`
-    instead, also under `mlflow.keras.autolog()`. `logs` does not change.
+    MLflow refuses `@` and `=` in names. Its Keras callback gets `val_recall_at_1`,
+    `val_map_at_r` and `val_tar_at_far_0_01` instead, also under `mlflow.keras.autolog()`. `logs`
+    does not change.
 
     KerasTuner copies the callback for each trial. A copy shares the data and the given embedder.
 
@@ -54,12 +57,15 @@ class RetrievalEvaluation(keras.callbacks.Callback):
             each time.
         k: The K of Recall@K. Integers of 1 or more.
         clustering: Whether to compute NMI, AMI and F1 too, by k-means on `data`.
+        verification: Whether to compute the metrics of `verification_metrics` over all pairs too.
+            Lower is better for `eer`. A rate that the pairs are too few to measure is NaN.
         every: Evaluate after each `every` epochs. `logs` of the other epochs lack the metrics.
             `CSVLogger`, and a `ModelCheckpoint` with a metric in its path, need `every=1`.
         baseline: Whether to evaluate once before training too, into the attribute `baseline`.
         batch_size: Batch size for arrays.
-        plain_names: Whether `logs` has `val_recall_at_1` and `val_map_at_r` instead, for tools
-            that refuse `@`. Monitor these names then.
+        plain_names: Whether `logs` has `val_recall_at_1`, `val_map_at_r` and
+            `val_tar_at_far_0_01` instead, for tools that refuse `@`, and for the path of a
+            `ModelCheckpoint`, which takes no name with a point. Monitor these names then.
         prefix: The beginning of the names in `logs`. Give each of several evaluations its own, such
             as `"val_night_"`. `TensorBoard` draws names that begin with `val_` as validation.
 
@@ -94,6 +100,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         itself: ArrayLike | None = None,
         k: int | Sequence[int] = (1, 2, 4, 8),
         clustering: bool = True,
+        verification: bool = False,
         every: int = 1,
         baseline: bool = False,
         batch_size: int = 128,
@@ -120,6 +127,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         self._given_embedder = self._embedder = embedder
         self._k = k
         self._clustering = clustering
+        self._verification = verification
         self._every = every
         self._wants_baseline = baseline
         self._batch_size = batch_size
@@ -168,7 +176,8 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         """Embeds the data with the current weights and returns the metrics.
 
         Returns:
-            A dict of the metrics of `retrieval_metrics` and `clustering_metrics`, and `seconds`.
+            A dict of the metrics of `retrieval_metrics`, `clustering_metrics` and, if wanted,
+            `verification_metrics`, and `seconds`.
 
         Raises:
             ValueError: If there is no embedder yet. Also as `retrieval_metrics` does.
@@ -185,6 +194,8 @@ class RetrievalEvaluation(keras.callbacks.Callback):
             results = retrieval_metrics(embeddings, labels, k=self._k, **gallery)
             if self._clustering:
                 results.update(clustering_metrics(embeddings, labels))
+            if self._verification:
+                results.update(verification_metrics(embeddings, labels, **gallery))
         self._warn_once(caught)
         if not results["queries_without_match"]:
             del results["queries_without_match"]

@@ -125,7 +125,8 @@ def calibrate(
     The intervals come from a bootstrap over classes that draws them twice: once to choose the
     threshold, and once more to count false accepts. They hold the variation of the classes at hand
     and that of other classes. A false accept depends on two classes, that of the query and that of
-    the item, and varies with the draws of both.
+    the item, and counts as often as both are drawn. This makes the intervals rather too wide than
+    too narrow.
 
     Args:
         matches: What each query finds, from `best_matches`. An item must not find itself.
@@ -147,8 +148,7 @@ def calibrate(
             than two classes.
 
     Reference:
-        Field and Welsh, "Bootstrapping clustered data", JRSS B 2007; Owen, "The pigeonhole
-        bootstrap", Annals of Applied Statistics 2007 (draws of two sides).
+        Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 2007.
     """
     target = _check_target(false_accept_rate, precision, f1)
     check_number("confidence", confidence, "(0, 1)", "Give for instance 0.95.")

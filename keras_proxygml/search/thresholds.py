@@ -100,9 +100,9 @@ class Outcomes:
         if weights is None:
             weights = np.ones((1, self._num_classes))
         padded = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)  # -1 is the last
-        # To first order, what depends on two classes varies with each. The product of both weights
-        # would vary too much, and the weight of the query's class alone too little.
-        count = np.maximum(padded[:, self._first] + padded[:, self._second] - 1, 0)
+        # The weight of the query's class alone would vary too little: classes that look alike come
+        # in pairs. The product varies rather too much, which is the safe side (Owen 2007).
+        count = padded[:, self._first] * padded[:, self._second]
         unknown = self._accepted(count * ~self._is_known)
         right = self._accepted(count * self._is_right)
         wrong = self._accepted(count * (self._is_known & ~self._is_right))

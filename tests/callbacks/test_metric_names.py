@@ -52,6 +52,19 @@ def test_mlflow_gets_every_metric_and_early_stopping_its_name(monkeypatch):
             assert logged == pytest.approx(values)
 
 
+def test_every_tool_takes_the_plain_names_of_verification(tmp_path):
+    mlflow = MlflowCallback()
+    evaluation = RetrievalEvaluation(TEST, verification=True, plain_names=True, prefix="val_a.b_")
+    path = tmp_path / "{val_eer:.3f}-{val_tar_at_far_0_01:.3f}.keras"
+    checkpoint = keras.callbacks.ModelCheckpoint(path)
+    other = RetrievalEvaluation(TEST, verification=True, plain_names=True)
+    history = fit(evaluation, other, mlflow, checkpoint, epochs=1)
+    assert len(mlflow.epochs) == 1
+    assert {"val_a.b_tar_at_far_0_01", "val_threshold_at_far_0_0001"} < set(mlflow.epochs[0])
+    name = f"{history['val_eer'][0]:.3f}-{history['val_tar_at_far_0_01'][0]:.3f}.keras"
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
 def test_plain_names_for_every_tool(tmp_path):
     mlflow = MlflowCallback()  # not known to the library, like any other tool
     callbacks = [

@@ -13,7 +13,7 @@ from keras_proxygml import (
     embedder_of,
     retrieval_metrics,
 )
-from keras_proxygml.metrics import query_results
+from keras_proxygml.metrics import query_results, verification_metrics
 
 TEST = small.data(60, seed=1)
 QUICK = {"epochs": 2, "batch_size": 16, "verbose": 0}
@@ -49,6 +49,22 @@ def test_logs_are_the_metrics_of_the_embedder_as_it_stands():
     assert logged.pop("seconds") > 0
     assert logged == pytest.approx(expected, abs=1e-6)
     assert all(len(values) == 2 for values in history.values())
+
+
+def test_verification_puts_its_metrics_into_the_logs():
+    callback = RetrievalEvaluation(TEST, clustering=False, verification=True)
+    model, history = logs_of(callback, epochs=1)
+    embeddings = embedder_of(model).predict(TEST[0], verbose=0)
+    expected = verification_metrics(embeddings, TEST[1])
+    assert {"tar@far=0.01", "threshold@far=0.01", "eer", "roc_auc"} < set(expected)
+    logged = {name: history[f"val_{name}"][0] for name in expected}
+    assert logged == pytest.approx(expected, abs=1e-6, nan_ok=True)
+    gallery = small.data(30, seed=2)
+    inputs = keras.Input((8,))
+    fixed = keras.Model(inputs, inputs)
+    found = RetrievalEvaluation(TEST, fixed, gallery=gallery, verification=True).evaluate()
+    options = {"gallery": gallery[0], "gallery_labels": gallery[1]}
+    assert found["eer"] == verification_metrics(*TEST, **options)["eer"]
 
 
 def test_batches_give_what_arrays_give():
