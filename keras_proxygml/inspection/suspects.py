@@ -135,20 +135,25 @@ def _by_neighbors(units, classes, items, item_classes, k):
         k: How many neighbors of each kind count.
     """
     scores, suggested = np.empty(len(units)), np.empty(len(units), "int64")
+    # In the order of classes, few blocks hold items of the own class.
+    order, item_order = (np.argsort(x, kind="stable") for x in (classes, item_classes))
+    items_in_order, item_classes_in_order = items[item_order], item_classes[item_order]
 
     def compare(first):
-        rows = np.arange(first, min(first + HEIGHT, len(units)))
+        rows = order[first : first + HEIGHT]
         own, other = _Nearest(len(rows), k), _Nearest(len(rows), k)
         for i in range(0, len(items), WIDTH):
-            products = units[rows] @ items[i : i + WIDTH].T
-            is_own = classes[rows, None] == item_classes[i : i + WIDTH]
-            other.add(np.where(is_own, -np.inf, products), i)
-            if items is units:
-                inside = (rows >= i) & (rows < i + WIDTH)
-                is_own[inside, rows[inside] - i] = False
-            own.add(np.where(is_own, products, -np.inf), i)
+            products = units[rows] @ items_in_order[i : i + WIDTH].T
+            is_own = classes[rows, None] == item_classes_in_order[i : i + WIDTH]
+            if is_own.any():
+                supports = is_own
+                if items is units:
+                    supports = is_own & (rows[:, None] != item_order[i : i + WIDTH])
+                own.add(np.where(supports, products, -np.inf), i)
+                products[is_own] = -np.inf
+            other.add(products, i)
         scores[rows] = other.means() - own.means()
-        suggested[rows] = other.strongest(item_classes)
+        suggested[rows] = item_order[other.strongest(item_classes_in_order)]
 
     with single_blas():
         in_threads(compare, range(0, len(units), HEIGHT), cores())
@@ -165,8 +170,9 @@ class _Nearest:
     def add(self, cosines, first):
         """Adds the items of a block: cosines `[n, WIDTH]`, -inf for those of another kind."""
         k = self.cosines.shape[1]
-        best = np.argpartition(cosines, -k, axis=1)[:, -k:] if k < cosines.shape[1] else None
-        best = np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape) if best is None else best
+        best = np.broadcast_to(np.arange(cosines.shape[1]), cosines.shape)
+        if k < cosines.shape[1]:
+            best = np.argpartition(cosines, -k, axis=1)[:, -k:]
         joined = np.hstack([self.cosines, np.take_along_axis(cosines, best, axis=1)])
         places = np.hstack([self.places, best + first])
         order = np.argsort(-joined, axis=1, kind="stable")[:, :k]
