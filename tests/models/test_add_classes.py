@@ -206,11 +206,28 @@ def test_training_improves_with_and_without_the_embedder():
         assert all(same) is frozen
 
 
+class Block(keras.layers.Layer):
+    """A layer whose configuration does not say which of its layers train."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.norm, self.dense = keras.layers.BatchNormalization(), keras.layers.Dense(5)
+
+    def build(self, shape):
+        self.norm.build(shape)
+        self.dense.build(shape)
+
+    def call(self, inputs):
+        return self.dense(self.norm(inputs))
+
+
 def test_layers_that_do_not_train_and_random_states():
     inputs = keras.Input((8,))
     inner = keras.Sequential([keras.Input((8,)), keras.layers.Dense(5), keras.layers.Dropout(0.5)])
     inner.layers[0].trainable = False
-    hidden = keras.layers.BatchNormalization(trainable=False)(inner(inputs))
+    block = Block()
+    hidden = block(keras.layers.BatchNormalization(trainable=False)(inner(inputs)))
+    block.norm.trainable = False
     hidden = keras.layers.Lambda(lambda x: 2 * keras.ops.tanh(x), name="twice")(hidden)
     model = keras.Model(inputs, ProxyGML(6, 2, name="head")(hidden))
     model.compile("sgd", ProxyGMLLoss(0.5))
