@@ -2,6 +2,5 @@
 
 from keras_proxygml.search.calibration import Calibration as Calibration
 from keras_proxygml.search.gallery import Gallery as Gallery
-from keras_proxygml.search.gallery import Item as Item
 from keras_proxygml.search.hits import Hits as Hits
 from keras_proxygml.search.hits import Identified as Identified
