@@ -213,9 +213,11 @@ def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
             sizes[picture] = image.size
     assert sizes["learning_curves"] == (900, 340)
     assert sizes["neighbors"][0] == 1755  # a query and 8 neighbors of 1.3 inches, at 150 dpi
-    assert namespace["test"].paths[namespace["places"][0, 0]] == str(Path("photos/lamp/0.jpg"))
+    assert namespace["hits"].ids[0, 0] == str(Path("photos/lamp/0.jpg"))
+    assert namespace["hits"].labels[0, 0] == "lamp"
     by_pillow = namespace["prepare"]("photos/lamp/0.jpg")
-    assert np.abs(by_pillow - namespace["query"]).max() <= 1.1
+    read = datasets.read_image("photos/lamp/0.jpg", image_size=224)
+    assert np.abs(by_pillow - read).max() <= 1.1
     batch_norms = [x for x in namespace["backbone"].layers if "Batch" in type(x).__name__]
     assert not any(layer.trainable for layer in batch_norms)
     assert len(namespace["model"].trainable_weights) == 2 + 2 + 1  # convolution, dense, proxies
