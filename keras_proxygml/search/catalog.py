@@ -126,7 +126,7 @@ class Catalog:
 
     def _check(self, thorough):
         # The first statement also fixes what a reader sees.
-        statements = self.connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
+        statements = self.connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
         found = sorted(statement for (statement,) in statements)
         (application,) = self.connection.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION or found != sorted(TABLES):

@@ -28,7 +28,7 @@ def read_contents(catalog, folder, known, before=None):
         catalog: The `Catalog`.
         folder: The gallery's folder, or `None` in memory.
         known: A dict from name and checksum to the array of each segment that is open. Segments
-            that are not in it are checked, opened and added.
+            that are not in it are checked, opened and added, and those that are gone are deleted.
         before: `Contents` of the same catalog at an earlier version, or `None`.
 
     Returns:
@@ -48,6 +48,9 @@ def read_contents(catalog, folder, known, before=None):
             check_segment(folder, segment)
             known[segment.name, segment.checksum] = array
     arrays = tuple(known[segment.name, segment.checksum] for segment in segments)
+    named = {(segment.name, segment.checksum) for segment in segments}
+    for key in known.keys() - named - {(state.embedder, state.embedder_checksum)}:
+        del known[key]
     removed = _removed(catalog, folder, state, before)
     removed.setflags(write=False)
     return Contents(state, segments, arrays, removed)

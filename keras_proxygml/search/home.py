@@ -153,14 +153,22 @@ class Home:
         if self.path is None or self._lock is None:
             self.catalog.close()
             return
-        is_complete = self.catalog.checkpoint()
-        version, address = self.catalog.state().version, self.catalog.path
-        self.catalog.close()
-        checksum = closed_checksum(address) if is_complete else None
+        try:
+            self._finish()
+        finally:
+            self._lock.release()
+
+    def _finish(self):
+        try:
+            is_complete = self.catalog.checkpoint()
+            version, address = self.catalog.state().version, self.catalog.path
+        finally:
+            self.catalog.close()
+        # Somebody may have deleted the folder.
+        checksum = closed_checksum(address) if is_complete and address.exists() else None
         if checksum is not None:
             manifest = self.manifest._replace(version=version, catalog_checksum=checksum)
             write_manifest(self.path, manifest)
-        self._lock.release()
 
 
 def clean(path, catalog, manifest):

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import threading
 
 import numpy as np
@@ -155,6 +156,25 @@ def test_a_planted_link_is_not_written_through(path, tmp_path):
         pytest.raises(ValueError, match=r"writer\.lock is no regular file"),
     ):
         storage.append(vectors(1), ["d"])
+
+
+def test_the_process_may_change_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "a ?#%41 ü.gallery"
+    with Storage.create(name) as storage:
+        monkeypatch.chdir("/")
+        storage.append(vectors(1), [1])
+        storage.copy_to(tmp_path / "b.gallery")
+    with Storage.open(tmp_path / name) as storage:
+        assert storage.ids([0]) == [1]
+
+
+def test_a_deleted_folder_can_be_closed(path):
+    storage = Storage.open(path)
+    storage.append(vectors(1), ["c"])
+    shutil.rmtree(path)
+    storage.close()
+    assert not path.exists()
 
 
 def test_threads_share_a_storage(path):

@@ -24,9 +24,9 @@ def test_kills_at_random_moments(kills):
     assert found["in_a_change"] > kills / 10
 
 
-@pytest.mark.parametrize("stride", [60, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [90, pytest.param(4, marks=pytest.mark.slow)])
 def test_kills_before_lines(stride):
     found = results_of("benchmarks.reliability.line_kills", "--stride", str(stride))
     assert found["problems"] == []
     assert len(found["kills"]) == 8
-    assert min(found["kills"].values()) > 3
+    assert min(found["kills"].values()) >= 2
