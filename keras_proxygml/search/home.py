@@ -182,5 +182,5 @@ def clean(path, catalog, manifest):
     state, segments = catalog.state(), catalog.segments()
     names = {segment.name for segment in segments} | {state.embedder}
     names |= {manifest.catalog + suffix for suffix in ("", "-wal", "-shm")}
-    found = (entry.name for entry in os.scandir(path))
+    found = os.listdir(path)
     delete_files(path / name for name in found if OURS.fullmatch(name) and name not in names)

@@ -203,9 +203,12 @@ class Storage(View):
         if not self._contents.state.num_removed:
             return
         with self._reading():
-            self._home.become_writer(self.version)
-            contents = compaction.compact(self._home, self._contents)
-        self._contents = contents
+            home = self._home
+            home.become_writer(self.version)
+            try:
+                compaction.compact(home, self._contents)
+            finally:
+                self._contents = read_contents(home.catalog, home.path, home.known)
 
     def reload(self) -> None:
         """Shows what a writer has changed since."""

@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import sqlite3
 import threading
 
 import numpy as np
@@ -99,6 +100,7 @@ def test_what_a_killed_writer_left_is_deleted(path):
     for name in ("vectors-00000099.npy", "catalog-00000099.db", "manifest.json.new"):
         (path / name).write_bytes(b"half")
     (path / "notes.txt").write_text("of the user")
+    (path / "vectors-00000098.npy").mkdir()
     abandoned = path.with_name(".b.gallery.saving-0123456789abcdef")
     abandoned.mkdir()
     (abandoned / "vectors-00000001-0.npy").write_bytes(b"half")
@@ -109,6 +111,30 @@ def test_what_a_killed_writer_left_is_deleted(path):
     assert not list(path.glob("*99*"))
     assert (path / "notes.txt").exists()
     assert sorted(os.listdir(path.parent)) == ["a.gallery", "b.gallery"]
+
+
+@pytest.mark.parametrize("change", ["compact", "save"])
+def test_a_half_written_catalog_is_not_used(path, change):
+    with Storage.open(path) as storage:
+        storage.remove([0])
+        version = storage.version
+    other = sqlite3.connect(path / f"catalog-{version + 1 + (change == 'save'):08d}.db")
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("CREATE TABLE half (x)")
+    other.commit()
+    try:
+        if change == "compact":
+            with Storage.open(path) as storage:
+                storage.compact()
+        else:
+            with Storage.create() as storage:
+                storage.append(vectors(1), ["b"])
+                storage.copy_to(path)
+    finally:
+        other.close()
+    with Storage.open(path) as storage:
+        storage.verify()
+        assert storage.ids([0]) == ["b"]
 
 
 def test_something_else_is_not_overwritten(path, tmp_path):
