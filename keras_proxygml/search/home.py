@@ -77,7 +77,7 @@ class Home:
             address, checksum = path / manifest.catalog, manifest.catalog_checksum
             home = cls(Catalog.open(address, checksum, thorough=is_new), path, manifest)
             try:
-                contents = read_contents(home.catalog, path, known)
+                contents = read_contents(home.catalog, path, known, is_new=is_new)
                 if contents.state.version < manifest.version:
                     refuse_damaged(path, "the catalog lacks the last changes")
             except BaseException:

@@ -229,7 +229,7 @@ class Storage(View):
         with self._reading() as catalog:
             if self.path is not None:
                 catalog.check_structure()
-                read_contents(catalog, self.path, {})
+                read_contents(catalog, self.path, {}, is_new=True)
 
     def close(self) -> None:
         """Closes the files. Another process may then write."""
