@@ -50,6 +50,7 @@ def test_bare_products_are_those_of_a_linear_layer():
         "speed.first_step",
         "speed.head_speed",
         "speed.retrieval_speed",
+        "speed.storage_layouts",
         "memory.lean_proxies",
         "memory.model_growth",
     ],
