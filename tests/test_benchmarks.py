@@ -53,6 +53,7 @@ def test_bare_products_are_those_of_a_linear_layer():
         "speed.retrieval_speed",
         "speed.search_speed",
         "speed.verification_speed",
+        "speed.storage_layouts",
         "memory.lean_proxies",
         "memory.model_growth",
     ],

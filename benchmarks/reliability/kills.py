@@ -190,7 +190,7 @@ def kills_at_random(folder, kills, seed):
 
 def main():
     options = arguments()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=bare.FOLDER) as folder:
         result = kills_at_random(Path(folder), options.kills, options.seed)
     print(json.dumps(result, indent=1))
 

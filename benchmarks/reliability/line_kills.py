@@ -141,7 +141,7 @@ def _work_on(folder):
 
 def main():
     options = arguments()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=bare.FOLDER) as folder:
         result = kills_at_lines(Path(folder), options.stride)
     print(json.dumps(result, indent=1))
 

@@ -141,7 +141,7 @@ def run(folder, items, saves):
 
 def main():
     options = arguments()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=bare.FOLDER) as folder:
         print(json.dumps(run(Path(folder), options.items, options.saves), indent=1))
 
 

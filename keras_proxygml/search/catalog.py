@@ -5,13 +5,14 @@ import threading
 from typing import NamedTuple
 
 from keras_proxygml.search.database import (
+    BESIDE,
     address_of,
     check_files,
     connect,
     count_connection,
     damage_of,
 )
-from keras_proxygml.search.files import refuse_damaged
+from keras_proxygml.search.files import delete_files, refuse_damaged
 from keras_proxygml.search.segments import Segment
 
 APPLICATION = 0x4B50474C
@@ -63,6 +64,9 @@ class Catalog:
     @classmethod
     def create(cls, path=None):
         """A new catalog: in memory, or a file that is not to be trusted before `finish`."""
+        if path is not None:
+            # A killed process may have left such a file, and its log would be mixed with ours.
+            delete_files(path.with_name(path.name + suffix) for suffix in ("", *BESIDE))
         connection = connect(":memory:" if path is None else f"{path.absolute().as_uri()}?mode=rwc")
         catalog = cls(path, connection)
         if path is not None:
@@ -126,7 +130,7 @@ class Catalog:
 
     def _check(self, thorough):
         # The first statement also fixes what a reader sees.
-        statements = self.connection.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL")
+        statements = self.connection.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL")
         found = sorted(statement for (statement,) in statements)
         (application,) = self.connection.execute("PRAGMA application_id").fetchone()
         if application != APPLICATION or found != sorted(TABLES):

@@ -4,7 +4,6 @@ import numpy as np
 
 from keras_proxygml.search import items, lookups
 from keras_proxygml.search.catalog import Catalog
-from keras_proxygml.search.contents import read_contents
 from keras_proxygml.search.copying import finished
 from keras_proxygml.search.segments import Segment, copied, write_segment
 
@@ -17,9 +16,6 @@ def compact(home, contents):
     Args:
         home: The `Home` of the writer.
         contents: The `Contents`.
-
-    Returns:
-        The new `Contents`.
     """
     keep = ~contents.removed
     version = contents.state.version + 1
@@ -41,7 +37,6 @@ def compact(home, contents):
     else:
         new.finish()
         home.switch(finished(home.path, new, version)._replace(catalog_checksum=None))
-    return read_contents(home.catalog, home.path, home.known)
 
 
 def _segments_in_memory(home, contents, keep, version):

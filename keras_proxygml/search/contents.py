@@ -21,15 +21,16 @@ class Contents(NamedTuple):
     removed: np.ndarray = np.zeros(0, bool)
 
 
-def read_contents(catalog, folder, known, before=None):
+def read_contents(catalog, folder, known, before=None, *, is_new=False):
     """Reads what a catalog says, and maps the segments that it names.
 
     Args:
         catalog: The `Catalog`.
         folder: The gallery's folder, or `None` in memory.
         known: A dict from name and checksum to the array of each segment that is open. Segments
-            that are not in it are checked, opened and added.
+            that are not in it are checked, opened and added, and those that are gone are deleted.
         before: `Contents` of the same catalog at an earlier version, or `None`.
+        is_new: Whether this process has not yet read this catalog, so all items are counted.
 
     Returns:
         The `Contents`.
@@ -41,6 +42,7 @@ def read_contents(catalog, folder, known, before=None):
     if folder is not None:
         _check_state(folder, state, segments)
         _check_embedder(folder, state, known)
+    if is_new:
         _check_items(folder, catalog.connection, state)
     for segment in segments:
         if (segment.name, segment.checksum) not in known:
@@ -48,6 +50,9 @@ def read_contents(catalog, folder, known, before=None):
             check_segment(folder, segment)
             known[segment.name, segment.checksum] = array
     arrays = tuple(known[segment.name, segment.checksum] for segment in segments)
+    named = {(segment.name, segment.checksum) for segment in segments}
+    for key in known.keys() - named - {(state.embedder, state.embedder_checksum)}:
+        del known[key]
     removed = _removed(catalog, folder, state, before)
     removed.setflags(write=False)
     return Contents(state, segments, arrays, removed)
@@ -65,9 +70,10 @@ def _check_state(folder, state, segments):
 
 
 def _check_items(folder, connection, state):
-    query = "SELECT count(*), coalesce(min(row), 0), coalesce(max(row), 0) FROM items"
-    count, first, last = connection.execute(query).fetchone()
-    is_valid = first >= 0 and last < max(state.num_rows, 1)
+    # One query of all three would read every row.
+    queries = (f"SELECT {x} FROM items" for x in ("count(*)", "min(row)", "max(row)"))
+    count, first, last = (connection.execute(query).fetchone()[0] for query in queries)
+    is_valid = not count or (first >= 0 and last < state.num_rows)
     end = 0
     for start, length, _ in connection.execute("SELECT * FROM id_ranges ORDER BY first_row"):
         is_valid &= isinstance(length, int) and end <= start < start + length <= state.num_rows

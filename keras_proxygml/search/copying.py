@@ -141,6 +141,7 @@ def finished(folder, catalog, version):
 
 def write_embedder(path, write):
     """Writes the embedder's file with a function of its path, and returns the file's checksum."""
+    path.unlink(missing_ok=True)  # a link would lead out of the folder
     write(path)
     sync_file(path)
     sync_folder(path.parent)

@@ -16,6 +16,7 @@ from keras_proxygml.search.files import (
 )
 
 NO_DAMAGE = tuple(f"SQLITE_{name}" for name in ("BUSY", "FULL", "LOCKED", "NOMEM", "READONLY"))
+BESIDE = ("-wal", "-shm", "-journal")  # files that SQLite has beside a database
 # How many connections this process has to each database.
 _connected: collections.Counter[str] = collections.Counter()
 _connected_lock = threading.Lock()

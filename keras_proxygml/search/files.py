@@ -142,7 +142,7 @@ def delete_files(paths):
     for path in paths:
         try:
             path.unlink(missing_ok=True)
-        except PermissionError:
+        except OSError:
             continue
 
 

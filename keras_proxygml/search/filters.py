@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search.items import encode
+from keras_proxygml.search.items import encode, is_comparable
 
 
 def rows_where(connection, conditions, num_rows):
@@ -40,7 +40,9 @@ def _rows_with(connection, name, values, num_rows):
             WHERE key = ? AND (value IN (SELECT value FROM json_each(?)) OR (? AND value IS NULL)))
     """
     result = np.zeros(num_rows, bool)
-    wanted = (name, encode([value for value in values if value is not None]), None in values)
+    # Nothing equals a value that cannot be stored.
+    found = [value for value in values if value is not None and is_comparable(value)]
+    wanted = (name, encode(found), None in values)
     result[_array(connection.execute(query, wanted))] = True
     if None in values:
         query = "SELECT row FROM items, json_each(items.metadata) WHERE key = ?"

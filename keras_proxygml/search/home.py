@@ -77,7 +77,7 @@ class Home:
             address, checksum = path / manifest.catalog, manifest.catalog_checksum
             home = cls(Catalog.open(address, checksum, thorough=is_new), path, manifest)
             try:
-                contents = read_contents(home.catalog, path, known)
+                contents = read_contents(home.catalog, path, known, is_new=is_new)
                 if contents.state.version < manifest.version:
                     refuse_damaged(path, "the catalog lacks the last changes")
             except BaseException:
@@ -153,14 +153,22 @@ class Home:
         if self.path is None or self._lock is None:
             self.catalog.close()
             return
-        is_complete = self.catalog.checkpoint()
-        version, address = self.catalog.state().version, self.catalog.path
-        self.catalog.close()
-        checksum = closed_checksum(address) if is_complete else None
+        try:
+            self._finish()
+        finally:
+            self._lock.release()
+
+    def _finish(self):
+        try:
+            is_complete = self.catalog.checkpoint()
+            version, address = self.catalog.state().version, self.catalog.path
+        finally:
+            self.catalog.close()
+        # Somebody may have deleted the folder.
+        checksum = closed_checksum(address) if is_complete and address.exists() else None
         if checksum is not None:
             manifest = self.manifest._replace(version=version, catalog_checksum=checksum)
             write_manifest(self.path, manifest)
-        self._lock.release()
 
 
 def clean(path, catalog, manifest):
@@ -174,5 +182,5 @@ def clean(path, catalog, manifest):
     state, segments = catalog.state(), catalog.segments()
     names = {segment.name for segment in segments} | {state.embedder}
     names |= {manifest.catalog + suffix for suffix in ("", "-wal", "-shm")}
-    found = (entry.name for entry in os.scandir(path))
+    found = os.listdir(path)
     delete_files(path / name for name in found if OURS.fullmatch(name) and name not in names)

@@ -7,6 +7,7 @@ import numpy as np
 from keras_proxygml.checks import refuse
 from keras_proxygml.search import lookups
 
+PLAIN = (float, bool, type(None))
 # NumPy's numbers become Python's.
 encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, default=lambda value: value.item()
@@ -108,32 +109,39 @@ def _check_new(taken):
 
 def _insert_rows(connection, first_row, ids, labels, metadata):
     none = [None] * len(ids)
-    texts = none if metadata is None else _texts(connection, metadata)
     rows = range(first_row, first_row + len(ids))
-    values = zip(rows, ids, none if labels is None else labels, texts, strict=True)
     try:
+        texts = none if metadata is None else _texts(connection, metadata)
+        values = zip(rows, ids, none if labels is None else labels, texts, strict=True)
         connection.executemany("INSERT INTO items VALUES (?, ?, ?, ?)", values)
     except UnicodeEncodeError as error:
         refuse("ids", "be Unicode, as must labels and metadata", str(error))
 
 
 def _texts(connection, metadata):
-    fields, texts, plain_types = set(), [], {str, int, float, bool, type(None)}
+    fields, texts = set(), []
     for values in metadata:
         fields.update(values)
-        if not {type(x.item() if isinstance(x, np.generic) else x) for x in values.values()} <= (
-            plain_types
-        ):
-            allowed = "have values that are str, int, float, bool or None"
-            refuse("metadata", allowed, repr(values), "Give more complex values as text.")
+        if not all(map(is_comparable, values.values())):
+            allowed = "have values that are str without \\0, int of 64 bits, float, bool or None"
+            refuse("metadata", allowed, repr(values), "Give other values as text.")
         try:
             texts.append(encode(values) if values else None)
         except ValueError:
             refuse("metadata", "have finite numbers", repr(values), "Give None for a missing one.")
-    if not all(isinstance(field, str) for field in fields):
-        refuse("metadata", "have names of fields that are strings", repr(fields))
+    if not all(isinstance(field, str) and "\0" not in field for field in fields):
+        refuse("metadata", "have names of fields that are strings without \\0", repr(fields))
     connection.executemany("INSERT OR IGNORE INTO fields VALUES (?)", [(x,) for x in fields])
     return texts
+
+
+def is_comparable(value):
+    """Whether SQLite compares a value of JSON: its text ends at \\0, its integers have 64 bits."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return "\0" not in value if isinstance(value, str) else type(value) in PLAIN
 
 
 def _insert_range(connection, first_row, num_rows, first_id):

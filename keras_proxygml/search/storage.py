@@ -1,6 +1,7 @@
 """Storage of a gallery: every change is a transaction, in memory or in a folder."""
 
 import contextlib
+import os
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,11 @@ from keras_proxygml.search.view import Ids, Labels, Rows, View
 Metadata = Mapping[str, str | int | float | bool | None]
 
 
+def _absolute(path):
+    # The process may change its folder while the gallery is open.
+    return Path(os.path.abspath(path))
+
+
 class Storage(View):
     """Vectors, ids, labels and metadata of a gallery's items.
 
@@ -36,7 +42,7 @@ class Storage(View):
         storage = cls(Home(Catalog.create().fill()), Contents())
         if path is None:
             return storage
-        if copying.check_target(Path(path)):
+        if copying.check_target(_absolute(path)):
             refuse("path", "be new", f"path={str(path)!r}", "Open the gallery that is there.")
         with storage:
             storage.copy_to(path)
@@ -52,7 +58,7 @@ class Storage(View):
             FileNotFoundError: If there is no folder.
             ValueError: If the folder is no gallery, or a damaged one, or has a newer format.
         """
-        return cls(*Home.open(Path(path), {}))
+        return cls(*Home.open(_absolute(path), {}))
 
     def append(
         self,
@@ -167,9 +173,9 @@ class Storage(View):
         Raises:
             ValueError: If there is something else at `path`, or a gallery that has a writer.
         """
-        path = Path(path)
-        exists = copying.check_target(path)
-        if exists and self.path is not None and path.samefile(self.path):
+        folder = _absolute(path)
+        exists = copying.check_target(folder)
+        if exists and self.path is not None and folder.samefile(self.path):
             if embedder is not None:
                 self.write_embedder(embedder)
             return
@@ -181,9 +187,9 @@ class Storage(View):
 
         with self._reading() as catalog:
             if exists:
-                copying.copy_over(path, self.version, write)
+                copying.copy_over(folder, self.version, write)
             else:
-                copying.copy_to_new(path, lambda folder: write(folder, self.version))
+                copying.copy_to_new(folder, lambda new: write(new, self.version))
 
     def _embedder_writer(self, embedder):
         if embedder is not None:
@@ -197,9 +203,12 @@ class Storage(View):
         if not self._contents.state.num_removed:
             return
         with self._reading():
-            self._home.become_writer(self.version)
-            contents = compaction.compact(self._home, self._contents)
-        self._contents = contents
+            home = self._home
+            home.become_writer(self.version)
+            try:
+                compaction.compact(home, self._contents)
+            finally:
+                self._contents = read_contents(home.catalog, home.path, home.known)
 
     def reload(self) -> None:
         """Shows what a writer has changed since."""
@@ -220,7 +229,7 @@ class Storage(View):
         with self._reading() as catalog:
             if self.path is not None:
                 catalog.check_structure()
-                read_contents(catalog, self.path, {})
+                read_contents(catalog, self.path, {}, is_new=True)
 
     def close(self) -> None:
         """Closes the files. Another process may then write."""
@@ -254,10 +263,5 @@ class Storage(View):
             self._home.publish(self.version)
 
     def _refresh(self) -> None:
-        known: dict[tuple[str | None, str | None], np.ndarray] = self._home.known
-        self._contents = read_contents(self._home.catalog, self.path, known, self._contents)
-        state, segments = self._contents.state, self._contents.segments
-        names = {(state.embedder, state.embedder_checksum)}
-        names |= {(segment.name, segment.checksum) for segment in segments}
-        for key in known.keys() - names:
-            del known[key]
+        home = self._home
+        self._contents = read_contents(home.catalog, home.path, home.known, self._contents)

@@ -1,39 +1,14 @@
 """Each method of a storage, in memory and in a folder, against plain lists."""
 
-import os
 import random
 
 import numpy as np
 import pytest
+from storages import fill, vectors
 
 from benchmarks.reliability.expected import Expected, content_of
 from keras_proxygml.search.segments import MERGED_BYTES
 from keras_proxygml.search.storage import Storage
-
-
-@pytest.fixture(params=["memory", "folder"])
-def storage(request, tmp_path):
-    path = None if request.param == "memory" else tmp_path / "products.gallery"
-    with Storage.create(path) as storage:
-        yield storage
-
-
-def vectors(count, start=0.0, dims=3):
-    return start + np.arange(count * dims, dtype="f4").reshape(count, dims)
-
-
-def fill(storage):
-    """Eight items: five with a label, of which four have metadata, and three with an id alone."""
-    labels = ["cat", "dog", None, "cat", "cow"]
-    metadata = [
-        {"shop": "A", "price": 10, "new": True},
-        {"shop": "B", "price": 20.5, "new": False},
-        {},
-        {"shop": "A", "price": None},
-        {"shop": "C", "price": 10, 'odd "name" [0].x': "yes"},
-    ]
-    storage.append(vectors(5), [10, 11, 12, 13, 14], labels, metadata)
-    storage.append(vectors(3, start=100), [20, 21, 22])
 
 
 def test_an_empty_storage(storage):
@@ -112,49 +87,6 @@ def test_labels_of_all_items(storage):
     labels, rows = storage.all_labels()
     assert labels.tolist() == ["cat", None, "cat", "cow", None, None, None]
     assert rows.tolist() == [0, 2, 3, 4, 5, 6, 7]
-
-
-@pytest.mark.parametrize(
-    ("conditions", "rows"),
-    [
-        ({"shop": "A"}, [0, 3]),
-        ({"shop": ["A", "C"]}, [0, 3, 4]),
-        ({"shop": ("A", "C"), "price": 10}, [0, 4]),
-        ({"price": 10.0}, [0, 4]),
-        ({"price": [10, 20.5]}, [0, 1, 4]),
-        ({"price": "10"}, []),
-        ({"new": True}, [0]),
-        ({"new": False}, [1]),
-        ({"price": None}, [2, 3, 5, 6, 7]),
-        ({"price": [None, 20.5], "shop": ["A", "B"]}, [1, 3]),
-        ({'odd "name" [0].x': "yes"}, [4]),
-        ({"shop": "A' OR 1=1 --"}, []),
-        ({"shop": []}, []),
-        ({"price": np.int64(10)}, [0, 4]),
-        ({}, [0, 1, 2, 3, 4, 5, 6, 7]),
-    ],
-)
-def test_rows_where(storage, conditions, rows):
-    fill(storage)
-    assert np.flatnonzero(storage.rows_where(conditions)).tolist() == rows
-    storage.remove([0])
-    expected = [row for row in rows if row]
-    assert np.flatnonzero(storage.rows_where(conditions)).tolist() == expected
-
-
-def test_equal_floats_are_equal_in_a_filter(storage):
-    rng = np.random.default_rng(0)
-    values = [*(rng.standard_normal(200) * 10.0 ** rng.integers(-300, 300, 200)).tolist(), 0.1]
-    storage.append(vectors(201), range(201), None, [{"x": value} for value in values])
-    for row in range(201):
-        assert storage.rows_where({"x": values[row]})[row]
-    assert storage.metadata(range(201)) == [{"x": value} for value in values]
-
-
-def test_an_unknown_field_is_refused(storage):
-    fill(storage)
-    with pytest.raises(ValueError, match=r"`where` must name fields of the metadata: .*'shop'"):
-        storage.rows_where({"shop": "A", "shelf": 3})
 
 
 def test_replaced_items_keep_their_ids(storage):
@@ -286,56 +218,6 @@ def test_compact_numbers_the_rows_again(storage):
     assert (len(storage), storage.num_rows, storage.segments) == (0, 0, [])
     fill(storage)
     assert len(storage) == 8
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda s: s.append(vectors(1), [10]), "`ids` must be new. Received: 10 twice"),
-        (lambda s: s.append(vectors(1), [20], ["x"]), "`ids` must be new. Received: 20 twice"),
-        (lambda s: s.append(vectors(2), [21, 22]), "`ids` must be new. Received: 21 twice"),
-        (lambda s: s.append(vectors(3), range(8, 11)), "`ids` must be new. Received: 10 twice"),
-        (lambda s: s.append(vectors(2), [7, 7]), "`ids` must be new. Received: 7 twice"),
-        (lambda s: s.append(vectors(2), ["a", "b"]), "`ids` must be int, as in the gallery"),
-        (lambda s: s.append(vectors(2), [7, "b"]), "`ids` must be int.* Received: int and str"),
-        (lambda s: s.append(vectors(1), [None]), "`ids` must be int.* Received: NoneType"),
-        (lambda s: s.append(vectors(1), [True]), "`ids` must be int.* Received: bool"),
-        (lambda s: s.append(vectors(1), [1.0]), "`ids` must be int.* Received: float"),
-        (lambda s: s.append(vectors(1), [2**63]), "`ids` must be integers of 64 bits"),
-        (lambda s: s.append(vectors(1), [7], [3]), "`labels` must be str, as in the gallery"),
-        (lambda s: s.append(vectors(1), [7], ["\ud800"]), "`ids` must be Unicode"),
-        (lambda s: s.append(vectors(2), [7]), "`ids` must have 2 items"),
-        (lambda s: s.append(vectors(1), [7], ["a", "b"]), "`labels` must have 1 items"),
-        (lambda s: s.append(vectors(1), [7], None, [{}, {}]), "`metadata` must have 1 items"),
-        (lambda s: s.append(vectors(1, dims=4), [7]), r"`vectors` must be float32 \[N, 3\]"),
-        (lambda s: s.append(vectors(1).astype("f8"), [7]), "Received: .* dtype float64"),
-        (
-            lambda s: s.append(vectors(1), [7], None, [{"a": [1]}]),
-            "`metadata` must have values that are str, int, float, bool or None",
-        ),
-        (lambda s: s.append(vectors(1), [7], None, [{"a": np.nan}]), "must have finite numbers"),
-        (lambda s: s.append(vectors(1), [7], None, [{3: "a"}]), "names of fields that are strings"),
-        (lambda s: s.remove([8]), r"`rows` must be in \[0, 8\). Received: row 8"),
-        (lambda s: s.remove([-1]), r"`rows` must be in \[0, 8\)"),
-        (lambda s: s.remove([1, 1]), "`rows` must be different rows that are there"),
-        (lambda s: s.replace([2, 2], vectors(2)), "`rows` must be different rows"),
-        (lambda s: s.replace([2], vectors(2)), "`ids` must have 2 items"),
-        (lambda s: s.ids([8]), r"`rows` must be in \[0, 8\)"),
-        (lambda s: s.append(vectors(1), [7], settings={"a": {1}}), "not JSON serializable"),
-    ],
-)
-def test_a_refused_change_changes_nothing(storage, change, message):
-    fill(storage)
-    storage.set(threshold=1)  # which makes it the writer
-    before = content_of(storage)
-    files = sorted(os.listdir(storage.path)) if storage.path else []
-    with pytest.raises((ValueError, TypeError), match=message):
-        change(storage)
-    assert content_of(storage) == before
-    assert storage.version == 3
-    assert not storage.path or sorted(os.listdir(storage.path)) == files
-    storage.append(vectors(1), [7])
-    assert storage.rows_of([7]).tolist() == [8]
 
 
 def test_an_interrupted_change_changes_nothing(storage):

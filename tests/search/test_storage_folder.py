@@ -2,6 +2,8 @@
 
 import gc
 import os
+import shutil
+import sqlite3
 import threading
 
 import numpy as np
@@ -98,6 +100,7 @@ def test_what_a_killed_writer_left_is_deleted(path):
     for name in ("vectors-00000099.npy", "catalog-00000099.db", "manifest.json.new"):
         (path / name).write_bytes(b"half")
     (path / "notes.txt").write_text("of the user")
+    (path / "vectors-00000098.npy").mkdir()
     abandoned = path.with_name(".b.gallery.saving-0123456789abcdef")
     abandoned.mkdir()
     (abandoned / "vectors-00000001-0.npy").write_bytes(b"half")
@@ -108,6 +111,30 @@ def test_what_a_killed_writer_left_is_deleted(path):
     assert not list(path.glob("*99*"))
     assert (path / "notes.txt").exists()
     assert sorted(os.listdir(path.parent)) == ["a.gallery", "b.gallery"]
+
+
+@pytest.mark.parametrize("change", ["compact", "save"])
+def test_a_half_written_catalog_is_not_used(path, change):
+    with Storage.open(path) as storage:
+        storage.remove([0])
+        version = storage.version
+    other = sqlite3.connect(path / f"catalog-{version + 1 + (change == 'save'):08d}.db")
+    other.execute("PRAGMA journal_mode = WAL")
+    other.execute("CREATE TABLE half (x)")
+    other.commit()
+    try:
+        if change == "compact":
+            with Storage.open(path) as storage:
+                storage.compact()
+        else:
+            with Storage.create() as storage:
+                storage.append(vectors(1), ["b"])
+                storage.copy_to(path)
+    finally:
+        other.close()
+    with Storage.open(path) as storage:
+        storage.verify()
+        assert storage.ids([0]) == ["b"]
 
 
 def test_something_else_is_not_overwritten(path, tmp_path):
@@ -155,6 +182,25 @@ def test_a_planted_link_is_not_written_through(path, tmp_path):
         pytest.raises(ValueError, match=r"writer\.lock is no regular file"),
     ):
         storage.append(vectors(1), ["d"])
+
+
+def test_the_process_may_change_its_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "a ?#%41 ü.gallery"
+    with Storage.create(name) as storage:
+        monkeypatch.chdir("/")
+        storage.append(vectors(1), [1])
+        storage.copy_to(tmp_path / "b.gallery")
+    with Storage.open(tmp_path / name) as storage:
+        assert storage.ids([0]) == [1]
+
+
+def test_a_deleted_folder_can_be_closed(path):
+    storage = Storage.open(path)
+    storage.append(vectors(1), ["c"])
+    shutil.rmtree(path)
+    storage.close()
+    assert not path.exists()
 
 
 def test_threads_share_a_storage(path):

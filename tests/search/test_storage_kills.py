@@ -17,16 +17,16 @@ def results_of(*command):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("kills", [25, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [25, pytest.param(100, marks=pytest.mark.slow)])
 def test_kills_at_random_moments(kills):
     found = results_of("benchmarks.reliability.kills", "--kills", str(kills))
     assert found["problems"] == []
     assert found["in_a_change"] > kills / 10
 
 
-@pytest.mark.parametrize("stride", [60, pytest.param(4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("stride", [90, pytest.param(40, marks=pytest.mark.slow)])
 def test_kills_before_lines(stride):
     found = results_of("benchmarks.reliability.line_kills", "--stride", str(stride))
     assert found["problems"] == []
     assert len(found["kills"]) == 8
-    assert min(found["kills"].values()) > 3
+    assert min(found["kills"].values()) >= 2
