@@ -1,4 +1,4 @@
-"""Makes `keras_proxygml.search.storage` importable without Keras, which takes seconds to import.
+"""Makes a gallery's storage importable without Keras, which takes seconds to import.
 
 Import this module first. It replaces the package in a process that has not imported it.
 """
@@ -11,6 +11,8 @@ from pathlib import Path
 # and much faster. `None` is the usual folder for temporary files.
 FOLDER = "/dev/shm" if Path("/dev/shm").is_dir() else None
 
-package = types.ModuleType("keras_proxygml")
-package.__path__ = [str(Path(__file__).parents[2] / "keras_proxygml")]
-sys.modules.setdefault("keras_proxygml", package)
+ROOT = Path(__file__).parents[2]
+for name in ("keras_proxygml", "keras_proxygml.search"):
+    package = types.ModuleType(name)
+    package.__path__ = [str(ROOT.joinpath(*name.split(".")))]
+    sys.modules.setdefault(name, package)

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks.reliability import bare as bare
 from benchmarks.reliability.expected import Expected, content_of
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.storage import Storage
 
 LIVE, SAVED, DROPPED = "live.gallery", "saved.gallery", "dropped.gallery"
 STEPS = 60  # a gallery starts from scratch after so many changes, so that it stays small

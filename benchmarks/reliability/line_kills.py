@@ -24,7 +24,7 @@ from pathlib import Path
 from benchmarks.reliability import bare as bare
 from benchmarks.reliability.expected import Expected
 from benchmarks.reliability.kills import LIVE, SAVED, at_step, change, child, wrong
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.storage import Storage
 
 
 def arguments():

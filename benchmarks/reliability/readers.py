@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.reliability import bare as bare
 from benchmarks.reliability.kills import LIVE, SAVED, child
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.storage import Storage
 
 DIMS, BATCH, READERS = 32, 100, 2
 

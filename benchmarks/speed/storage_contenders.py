@@ -31,7 +31,7 @@ class Segments:
 
     def __init__(self, folder):
         from benchmarks.reliability import bare as bare
-        from keras_proxygml.search.storage import Storage
+        from keras_proxygml.search._storage.storage import Storage
 
         self.storage, self.path = Storage, folder / "items.gallery"
 

@@ -16,7 +16,7 @@ from keras_proxygml.search.hits import Hits, Identified
 from keras_proxygml.search.linked import LinkedEmbedder
 from keras_proxygml.search.pca import with_pca
 from keras_proxygml.search.searcher import Searcher
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.storage import Storage
 
 FITTED = 100_000  # items that a PCA is fitted on
 

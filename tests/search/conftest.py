@@ -2,7 +2,7 @@
 
 import pytest
 
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.storage import Storage
 
 
 @pytest.fixture(params=["memory", "folder"])

@@ -9,10 +9,10 @@ import zlib
 
 import numpy as np
 
-from keras_proxygml.search.files import file_checksum
-from keras_proxygml.search.manifest import read_manifest, write_manifest
-from keras_proxygml.search.segments import header
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.files import file_checksum
+from keras_proxygml.search._storage.manifest import read_manifest, write_manifest
+from keras_proxygml.search._storage.segments import header
+from keras_proxygml.search._storage.storage import Storage
 
 
 def make(path, seed=0):

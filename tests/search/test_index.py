@@ -4,7 +4,6 @@ import pytest
 from keras_proxygml.metrics._exact.nearest import nearest_rows, unit_rows
 from keras_proxygml.search import index as index_module
 from keras_proxygml.search.index import Index
-from keras_proxygml.search.index_files import noted_digests, read_index, write_index
 
 
 def clusters(items, dims=16, seed=0):
@@ -115,53 +114,6 @@ def test_rows_it_does_not_hold_are_searched_exactly(items, queries):
     equal(index.search(queries, segments, 10), nearest_rows(queries, segments, 10))
     removed = np.random.default_rng(0).random(6000) < 0.8
     equal(index.search(queries, segments, 10, allowed=removed), exact(queries, items, removed))
-
-
-def test_an_index_is_written_and_read(items, queries, tmp_path):
-    index = Index.build("HNSW16,SQ8", [items], allowed=np.arange(6000) % 5 > 0)
-    path = tmp_path / "products.index"
-    write_index(index, path, version=3)
-    read = read_index(path, "HNSW16,SQ8", 3)
-    assert (read.factory, read.covered) == ("HNSW16,SQ8", 6000)
-    equal(read.search(queries, [items], 40), index.search(queries, [items], 40))
-    thorough = read_index(path, "HNSW16,SQ8", 3, settings="efSearch=400")
-    assert thorough.recall(queries, [items], 40) > read.recall(queries, [items], 40)
-    assert sorted(x.name for x in tmp_path.iterdir()) == ["cache", "products.index"]
-
-
-def test_what_is_stale_damaged_or_of_a_stranger_is_not_read(items, tmp_path):
-    path = tmp_path / "products.index"
-    assert read_index(path, "Flat", 1) is None
-    write_index(Index.build("Flat", [items]), path, version=1)
-    assert read_index(path, "Flat", 1) is not None
-    assert read_index(path, "Flat", 2) is None
-    assert read_index(path, "HNSW16", 1) is None
-    whole = path.read_bytes()
-    for damaged in (whole[:-1], whole[:100], b"", whole[:5000] + b"x" + whole[5001:]):
-        path.write_bytes(damaged)
-        assert read_index(path, "Flat", 1) is None
-    path.write_bytes(whole)
-    assert read_index(path, "Flat", 1) is not None
-    noted_digests().unlink()  # as on another machine
-    assert read_index(path, "Flat", 1) is None
-
-
-def test_a_failed_write_leaves_the_old_file(items, tmp_path, monkeypatch):
-    path = tmp_path / "products.index"
-    index = Index.build("Flat", [items])
-    write_index(index, path, version=1)
-    monkeypatch.setattr("os.replace", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write_index(index, path, version=2)
-    assert read_index(path, "Flat", 1) is not None
-    assert sorted(x.name for x in tmp_path.iterdir()) == ["cache", "products.index"]
-
-
-def test_without_a_cache_folder_the_index_is_built_again(items, tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    write_index(Index.build("Flat", [items]), tmp_path / "products.index", version=1)
-    assert read_index(tmp_path / "products.index", "Flat", 1) is None
 
 
 @pytest.mark.parametrize(

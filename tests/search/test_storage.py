@@ -7,8 +7,8 @@ import pytest
 from storages import fill, vectors
 
 from benchmarks.reliability.expected import Expected, content_of
-from keras_proxygml.search.segments import MERGED_BYTES
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.segments import MERGED_BYTES
+from keras_proxygml.search._storage.storage import Storage
 
 
 def test_an_empty_storage(storage):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from damages import CRAFTED, DAMAGES, KINDS, catalog_of, content, file_of, make, rewrite_manifest
 
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.storage import Storage
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import threading
 import numpy as np
 import pytest
 
-from keras_proxygml.search.manifest import read_manifest
-from keras_proxygml.search.storage import Storage
+from keras_proxygml.search._storage.manifest import read_manifest
+from keras_proxygml.search._storage.storage import Storage
 
 
 def vectors(count):

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import threading
 
-from keras_proxygml.search.files import (
+from keras_proxygml.search._storage.files import (
     check_no_journal,
     check_regular,
     check_unchanged,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search import filters, items, lookups
-from keras_proxygml.search.catalog import Catalog
-from keras_proxygml.search.contents import Contents
-from keras_proxygml.search.database import damage_of
-from keras_proxygml.search.home import Home
+from keras_proxygml.search._storage import filters, items, lookups
+from keras_proxygml.search._storage.catalog import Catalog
+from keras_proxygml.search._storage.contents import Contents
+from keras_proxygml.search._storage.database import damage_of
+from keras_proxygml.search._storage.home import Home
 
 Id = int | str
 Rows = Sequence[int] | np.ndarray

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_proxygml.search.catalog import State
-from keras_proxygml.search.files import check_unchanged, refuse_damaged
-from keras_proxygml.search.segments import Segment, check_segment, open_segment
+from keras_proxygml.search._storage.catalog import State
+from keras_proxygml.search._storage.files import check_unchanged, refuse_damaged
+from keras_proxygml.search._storage.segments import Segment, check_segment, open_segment
 
 EMBEDDER = re.compile(r"embedder(-[0-9]{8,20})?\.keras")
 

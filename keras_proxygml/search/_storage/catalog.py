@@ -4,7 +4,7 @@ import json
 import threading
 from typing import NamedTuple
 
-from keras_proxygml.search.database import (
+from keras_proxygml.search._storage.database import (
     BESIDE,
     address_of,
     check_files,
@@ -12,8 +12,8 @@ from keras_proxygml.search.database import (
     count_connection,
     damage_of,
 )
-from keras_proxygml.search.files import delete_files, refuse_damaged
-from keras_proxygml.search.segments import Segment
+from keras_proxygml.search._storage.files import delete_files, refuse_damaged
+from keras_proxygml.search._storage.segments import Segment
 
 APPLICATION = 0x4B50474C
 TABLES = (

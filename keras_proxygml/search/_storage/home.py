@@ -4,12 +4,12 @@ import os
 import re
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search.catalog import Catalog
-from keras_proxygml.search.contents import EMBEDDER, read_contents
-from keras_proxygml.search.database import closed_checksum
-from keras_proxygml.search.files import WriterLock, delete_files, refuse_damaged
-from keras_proxygml.search.manifest import CATALOG, read_manifest, write_manifest
-from keras_proxygml.search.segments import NAME as SEGMENT
+from keras_proxygml.search._storage.catalog import Catalog
+from keras_proxygml.search._storage.contents import EMBEDDER, read_contents
+from keras_proxygml.search._storage.database import closed_checksum
+from keras_proxygml.search._storage.files import WriterLock, delete_files, refuse_damaged
+from keras_proxygml.search._storage.manifest import CATALOG, read_manifest, write_manifest
+from keras_proxygml.search._storage.segments import NAME as SEGMENT
 
 OURS = re.compile(
     f"({SEGMENT.pattern})|({EMBEDDER.pattern})|({CATALOG.pattern})(-wal|-shm)?"

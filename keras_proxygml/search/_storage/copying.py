@@ -7,9 +7,9 @@ import secrets
 import shutil
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search.catalog import Catalog
-from keras_proxygml.search.database import closed_checksum
-from keras_proxygml.search.files import (
+from keras_proxygml.search._storage.catalog import Catalog
+from keras_proxygml.search._storage.database import closed_checksum
+from keras_proxygml.search._storage.files import (
     BLOCK,
     WriterLock,
     check_unchanged,
@@ -18,10 +18,10 @@ from keras_proxygml.search.files import (
     sync_folder,
     write_file,
 )
-from keras_proxygml.search.home import clean
-from keras_proxygml.search.manifest import NAME as MANIFEST
-from keras_proxygml.search.manifest import Manifest, read_manifest, write_manifest
-from keras_proxygml.search.segments import copied, write_segment
+from keras_proxygml.search._storage.home import clean
+from keras_proxygml.search._storage.manifest import NAME as MANIFEST
+from keras_proxygml.search._storage.manifest import Manifest, read_manifest, write_manifest
+from keras_proxygml.search._storage.segments import copied, write_segment
 
 
 def copy_to_new(path, write):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_proxygml.search import items, lookups
-from keras_proxygml.search.catalog import Catalog
-from keras_proxygml.search.copying import finished
-from keras_proxygml.search.segments import Segment, copied, write_segment
+from keras_proxygml.search._storage import items, lookups
+from keras_proxygml.search._storage.catalog import Catalog
+from keras_proxygml.search._storage.copying import finished
+from keras_proxygml.search._storage.segments import Segment, copied, write_segment
 
 ROWS = 2**15  # rows that are copied at a time
 

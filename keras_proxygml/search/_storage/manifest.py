@@ -7,7 +7,7 @@ import zlib
 from typing import NamedTuple
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search.files import check_regular, refuse_damaged, replace_file
+from keras_proxygml.search._storage.files import check_regular, refuse_damaged, replace_file
 
 NAME = "manifest.json"
 FORMAT = "keras_proxygml gallery"

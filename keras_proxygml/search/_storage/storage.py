@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search import changes, compaction, copying
-from keras_proxygml.search.catalog import Catalog
-from keras_proxygml.search.contents import Contents, read_contents
-from keras_proxygml.search.files import delete_files
-from keras_proxygml.search.home import Home
-from keras_proxygml.search.view import Ids, Labels, Rows, View
+from keras_proxygml.search._storage import changes, compaction, copying
+from keras_proxygml.search._storage.catalog import Catalog
+from keras_proxygml.search._storage.contents import Contents, read_contents
+from keras_proxygml.search._storage.files import delete_files
+from keras_proxygml.search._storage.home import Home
+from keras_proxygml.search._storage.view import Ids, Labels, Rows, View
 
 Metadata = Mapping[str, str | int | float | bool | None]
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search.items import encode, is_comparable
+from keras_proxygml.search._storage.items import encode, is_comparable
 
 
 def rows_where(connection, conditions, num_rows):

@@ -3,9 +3,9 @@
 import numpy as np
 
 from keras_proxygml.checks import check_same_length, refuse
-from keras_proxygml.search import items
-from keras_proxygml.search.files import sync_folder
-from keras_proxygml.search.segments import Segment, merged, open_segment, write_segment
+from keras_proxygml.search._storage import items
+from keras_proxygml.search._storage.files import sync_folder
+from keras_proxygml.search._storage.segments import Segment, merged, open_segment, write_segment
 
 
 def remove(home, contents, rows):

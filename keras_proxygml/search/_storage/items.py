@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from keras_proxygml.checks import refuse
-from keras_proxygml.search import lookups
+from keras_proxygml.search._storage import lookups
 
 PLAIN = (float, bool, type(None))
 # NumPy's numbers become Python's.
