@@ -19,3 +19,6 @@ from keras_proxygml.metrics.retrieval import QueryResults as QueryResults
 from keras_proxygml.metrics.retrieval import query_results as query_results
 from keras_proxygml.metrics.retrieval import retrieval_metrics as retrieval_metrics
 from keras_proxygml.metrics.verification import verification_metrics as verification_metrics
+from keras_proxygml.metrics.verification_intervals import (
+    verification_intervals as verification_intervals,
+)

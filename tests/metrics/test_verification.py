@@ -214,3 +214,11 @@ PAIR = np.eye(4), np.array([0, 0, 1, 1])
 def test_errors(arguments, options, message, ways):
     with pytest.raises(ValueError, match=message):
         verification_metrics(*arguments, **options)
+
+
+def test_numpy_may_raise_on_everything(monkeypatch):
+    coarser(monkeypatch)
+    vectors, labels = clusters(200, 20, 8)
+    found = verification_metrics(vectors, labels)
+    with np.errstate(all="raise"):
+        assert verification_metrics(vectors, labels) == found
