@@ -1,9 +1,9 @@
 """The exact ROC curve of all pairs, in bounded memory.
 
 **What is held.** The similarities of the genuine pairs are held in memory, sorted. For each of
-them, the impostors below it and those not above it are counted. Each tile of impostors is sorted
-too, so that counting is one binary search per genuine pair. These counts are the ROC curve: the
-area under it, the equal error rate and the true accepts at every false accept rate follow.
+them, the impostors below it and those not above it are counted, which `below` explains. These
+counts are the ROC curve: the area under it, the equal error rate and the true accepts at every
+false accept rate follow.
 
 **What is held in parts.** If there are too many genuine pairs, they are cut by similarity, and the
 impostors are counted again for each part, from the most similar part to the least.
@@ -20,6 +20,7 @@ import threading
 
 import numpy as np
 
+from keras_proxygml.metrics._exact.below import Below
 from keras_proxygml.metrics._exact.grid import OUTSIDE
 
 BINS = 2**16  # cut the genuine pairs into parts
@@ -75,12 +76,12 @@ class Bracket:
         self._lock = threading.Lock()
 
     def see(self, values):
-        """Counts and collects from sorted similarities."""
-        first, last = np.searchsorted(values, self.low), np.searchsorted(values, self.high, "right")
+        """Counts and collects from some similarities."""
+        inside = values[values >= self.low]
+        kept = inside <= self.high
         with self._lock:
-            self.above += len(values) - last
-        if first < last:
-            self.inside.add(values[first:last].copy())
+            self.above += len(kept) - np.count_nonzero(kept)
+        self.inside.add(inside[kept])
 
     def found(self):
         """The wanted similarity and the next greater one of an impostor; None if it misled.
@@ -203,7 +204,7 @@ def roc(pairs, ranks, most):
         A `Curve`, and the smallest similarities of any pair at which no more are accepted, `[F]`.
     """
     curve = Curve(pairs.genuine, pairs.impostors, ranks)
-    number = int(np.clip(pairs.impostors // 256, 2**16, 2**20))
+    number = int(np.clip(pairs.impostors // 1024, 2**15, 2**20))
     brackets = brackets_of(pairs, ranks, number)
     thresholds = np.full(len(ranks), np.inf)
     for i, (low, high) in enumerate(parts_of(pairs, most)):
@@ -228,21 +229,17 @@ def _within(low, high, values):
 
 def _count(pairs, values, brackets):
     """How many impostors are below each value, and how many not above. `[P]` each, int64."""
-    below, tied = np.zeros((2, len(values)), "int64")
-    lock = threading.Lock()
+    if not len(values):
+        return np.zeros((2, 0), "int64")
+    below = Below(values)
 
     def count(impostors):
         for bracket in brackets:
             bracket.see(impostors)
-        place = np.searchsorted(impostors, values)
-        equal = impostors[np.minimum(place, len(impostors) - 1)] == values
-        ties = np.searchsorted(impostors, values[equal], "right") - place[equal]
-        with lock:
-            below[:] += place
-            tied[equal] += ties
+        below.see(impostors)
 
     pairs.each_impostor(count)
-    return below, below + tied
+    return below.result()
 
 
 def _settle(pairs, brackets, number):
