@@ -14,7 +14,7 @@ from scipy.optimize import brentq
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from keras_proxygml.metrics import verification, verification_metrics
-from keras_proxygml.metrics._exact import roc
+from keras_proxygml.metrics._exact import brackets, roc
 from keras_proxygml.metrics._exact.grid import unit_vectors
 
 RATES = (0.5, 0.1, 0.03)
@@ -83,12 +83,12 @@ def ways(request, monkeypatch):
     if request.param == "in parts":
         monkeypatch.setattr(verification, "BYTES_PER_GENUINE", 2**28)
     if request.param == "misled sample":
-        brackets = roc.brackets_of
+        in_earnest = roc.brackets_of
 
         def misled(pairs, ranks, number, seed=0):
             if seed < 1:  # beside the wanted similarity
-                return [roc.Bracket(rank, 0.3, 0.31) for rank in ranks]
-            return brackets(pairs, ranks, 8, seed)
+                return [brackets.Bracket(rank, 0.3, 0.31) for rank in ranks]
+            return in_earnest(pairs, ranks, 8, seed)
 
         monkeypatch.setattr(roc, "brackets_of", misled)
 
