@@ -14,7 +14,7 @@ from keras_proxygml.metrics._exact.threads import cores, single_blas
 from keras_proxygml.metrics.inputs import check_pair, count_matches
 
 EDGES = (1024, 512, 256, 128, 64)
-BYTES_PER_GENUINE = 80  # similarity, counts, and their copies while they are sorted and counted
+BYTES_PER_GENUINE = 136  # similarity, counts and buckets, and copies while they are sorted
 
 
 def verification_metrics(
@@ -98,8 +98,8 @@ def _pairs(queries, items, itself, budget):
     keep = vectors <= budget / 2
     left = budget - keep * vectors
     threads = cores()
-    # Of a tile: its similarities, and both sides as they are made and in float64.
-    need = {edge: threads * (10 * edge**2 + 40 * edge * dims) for edge in EDGES}
+    # Of a tile: its similarities and their buckets, and both sides as they are made.
+    need = {edge: threads * (40 * edge**2 + 40 * edge * dims) for edge in EDGES}
     edge = next((edge for edge in EDGES if need[edge] <= left / 2), None)
     if edge is None:
         received = f"memory_budget={budget}"

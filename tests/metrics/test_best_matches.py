@@ -112,3 +112,12 @@ def test_labels_may_be_strings_of_any_length():
     assert found.own.tolist() == [-np.inf]
     assert found.other_classes.tolist() == [0]
     assert found.labels.tolist() == ["unknown"]
+
+
+def test_numpy_may_raise_on_everything():
+    vectors, labels = np.random.default_rng(0).normal(size=(40, 5)), np.arange(40) % 7
+    expected_matches = best_matches(vectors, labels)
+    with np.errstate(all="raise"):
+        found = best_matches(vectors * 1e-200, labels)
+    np.testing.assert_array_equal(found.own, expected_matches.own)
+    np.testing.assert_array_equal(found.other, expected_matches.other)

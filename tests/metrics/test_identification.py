@@ -184,3 +184,10 @@ def test_errors_of_intervals(labels, options, message):
     results = identification_results(PAIR[0], labels, **GALLERY)
     with pytest.raises(ValueError, match=message):
         identification_intervals(results, **options)
+
+
+def test_numpy_may_raise_on_everything():
+    queries, options = data()
+    found = identification_metrics(*queries, **options)
+    with np.errstate(all="raise"):
+        assert identification_metrics(*queries, **options) == found

@@ -215,3 +215,11 @@ def test_nothing_to_confuse():
     assert reached(found) == (0, 1, 1, 1)
     assert found.outgrown_by(150) is None
     assert found.outgrown_by(250)
+
+
+def test_numpy_may_raise_on_everything():
+    matches = best_matches(*clusters(20, 5, 8, 0))
+    for target in ({"false_accept_rate": 0.1}, {"precision": 0.5}, {"f1": True}):
+        found = calibrate(matches, **target, **QUICK)
+        with np.errstate(all="raise"):
+            assert calibrate(matches, **target, **QUICK) == found

@@ -47,7 +47,7 @@ class Pairs:
         in_threads(lambda task: function(self._genuine(*task)), self._strips(), self.threads)
 
     def each_impostor(self, function):
-        """Calls a function, in threads, with those of impostors, sorted, tile by tile."""
+        """Calls a function, in threads, with those of impostors, tile by tile."""
         local = threading.local()
 
         def count(task):
@@ -111,12 +111,12 @@ class Pairs:
         values = buffer[: len(left) * len(right)].reshape(len(left), len(right))
         np.matmul(left.astype("float64"), right.astype("float64").T, out=values)
         classes = self.rows.classes[sides[0]], self.columns.classes[sides[1]]
-        for c in np.intersect1d(*classes):
+        common = np.intersect1d(*classes)
+        for c in common:
             # Classes are sorted, so the pairs of one class form a rectangle.
             rectangle = tuple(slice(*np.searchsorted(x, [c, c + 1])) for x in classes)
             values[rectangle] = OUTSIDE
+        hidden = len(common) or (self.symmetric and row == column)
         if self.symmetric and row == column:
             values[np.tri(len(left), dtype=bool)] = OUTSIDE
-        flat = values.reshape(-1)
-        flat.sort()
-        return flat[np.searchsorted(flat, OUTSIDE, "right") :]
+        return values[values > OUTSIDE] if hidden else values.reshape(-1)

@@ -1,9 +1,9 @@
 """The exact ROC curve of all pairs, in bounded memory.
 
 **What is held.** The similarities of the genuine pairs are held in memory, sorted. For each of
-them, the impostors below it and those not above it are counted. Each tile of impostors is sorted
-too, so that counting is one binary search per genuine pair. These counts are the ROC curve: the
-area under it, the equal error rate and the true accepts at every false accept rate follow.
+them, the impostors below it and those not above it are counted, which `below` explains. These
+counts are the ROC curve: the area under it, the equal error rate and the true accepts at every
+false accept rate follow.
 
 **What is held in parts.** If there are too many genuine pairs, they are cut by similarity, and the
 impostors are counted again for each part, from the most similar part to the least.
@@ -20,96 +20,11 @@ import threading
 
 import numpy as np
 
+from keras_proxygml.metrics._exact.below import Below
+from keras_proxygml.metrics._exact.brackets import BEYOND, Distinct, brackets_of
 from keras_proxygml.metrics._exact.grid import OUTSIDE
 
 BINS = 2**16  # cut the genuine pairs into parts
-SIGMAS = 6.0  # a bracket misses by chance about once in 10**9 times
-BEYOND = -OUTSIDE  # above every similarity
-
-
-class Distinct:
-    """Collects numbers from threads, and keeps the distinct ones with their counts."""
-
-    def __init__(self, limit=2**22):
-        self._limit, self._lock = limit, threading.Lock()
-        self._values, self._counts = [], []
-        self._pending = 0
-
-    def add(self, values):
-        """Adds numbers."""
-        with self._lock:
-            self._values.append(values)
-            self._counts.append(np.ones(len(values), "int64"))
-            self._pending += len(values)
-            if self._pending > self._limit:
-                self._join()
-
-    def _join(self):
-        if self._values:
-            values, place = np.unique(np.concatenate(self._values), return_inverse=True)
-            counts = np.bincount(place, np.concatenate(self._counts), len(values))
-            self._values, self._counts = [values], [counts.astype("int64")]
-        self._pending = 0
-
-    def sorted(self):
-        """The distinct numbers, rising, and how often each was added."""
-        self._join()
-        return (
-            (self._values[0], self._counts[0])
-            if self._values
-            else (np.zeros(0), np.zeros(0, "int64"))
-        )
-
-
-class Bracket:
-    """Finds the similarity of an impostor by its rank.
-
-    Args:
-        rank: How many impostors may be accepted; the next is wanted.
-        low, high: Between which similarities to search.
-    """
-
-    def __init__(self, rank, low, high):
-        self.rank, self.low, self.high = rank, low, high
-        self.above, self.inside = 0, Distinct()
-        self._lock = threading.Lock()
-
-    def see(self, values):
-        """Counts and collects from sorted similarities."""
-        first, last = np.searchsorted(values, self.low), np.searchsorted(values, self.high, "right")
-        with self._lock:
-            self.above += len(values) - last
-        if first < last:
-            self.inside.add(values[first:last].copy())
-
-    def found(self):
-        """The wanted similarity and the next greater one of an impostor; None if it misled.
-
-        The second is infinite if no impostor is more similar.
-        """
-        values, counts = self.inside.sorted()
-        values, reached = values[::-1], self.above + np.cumsum(counts[::-1])
-        place = np.searchsorted(reached, self.rank, "right")
-        if self.above > self.rank or place == len(values) or (place == 0 and self.above):
-            return None
-        return values[place], (values[place - 1] if place else np.inf)
-
-
-def brackets_of(pairs, ranks, number, seed=0):
-    """Brackets from a sample of impostors."""
-    if pairs.impostors <= number:
-        return [Bracket(rank, OUTSIDE, BEYOND) for rank in ranks]
-    sample = np.sort(pairs.sample_impostors(number, seed))[::-1]
-    found = []
-    for rank in ranks:
-        expected = rank / pairs.impostors * len(sample)
-        spread = SIGMAS * expected**0.5
-        low, high = int(expected + spread) + 2 * int(SIGMAS), int(expected - spread) - 1
-        low = sample[low] if low < len(sample) else OUTSIDE
-        # The next greater similarity must lie inside too.
-        greater = sample[sample > sample[high]] if high >= 0 else sample[:0]
-        found.append(Bracket(rank, low, greater[-1] if len(greater) else BEYOND))
-    return found
 
 
 class Curve:
@@ -203,7 +118,7 @@ def roc(pairs, ranks, most):
         A `Curve`, and the smallest similarities of any pair at which no more are accepted, `[F]`.
     """
     curve = Curve(pairs.genuine, pairs.impostors, ranks)
-    number = int(np.clip(pairs.impostors // 256, 2**16, 2**20))
+    number = int(np.clip(pairs.impostors // 1024, 2**15, 2**20))
     brackets = brackets_of(pairs, ranks, number)
     thresholds = np.full(len(ranks), np.inf)
     for i, (low, high) in enumerate(parts_of(pairs, most)):
@@ -228,21 +143,17 @@ def _within(low, high, values):
 
 def _count(pairs, values, brackets):
     """How many impostors are below each value, and how many not above. `[P]` each, int64."""
-    below, tied = np.zeros((2, len(values)), "int64")
-    lock = threading.Lock()
+    if not len(values):
+        return np.zeros((2, 0), "int64")
+    below = Below(values)
 
     def count(impostors):
         for bracket in brackets:
             bracket.see(impostors)
-        place = np.searchsorted(impostors, values)
-        equal = impostors[np.minimum(place, len(impostors) - 1)] == values
-        ties = np.searchsorted(impostors, values[equal], "right") - place[equal]
-        with lock:
-            below[:] += place
-            tied[equal] += ties
+        below.see(impostors)
 
     pairs.each_impostor(count)
-    return below, below + tied
+    return below.result()
 
 
 def _settle(pairs, brackets, number):
