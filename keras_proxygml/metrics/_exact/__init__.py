@@ -34,7 +34,8 @@ in float64, sorts what reaches its active matches, and reads off the counts.
 
 **Where to read on.** `search` is the way through. `plan` chooses sizes that fit the memory,
 `matches` computes how similar the matches are, `tiles` counts with `block_counts`, and `threads`
-keeps the cores busy.
+keeps the cores busy. `nearest` with `scan` and `items` is another search on the same grid: it finds
+the k nearest items of each query, for `metrics.nearest` and for galleries.
 
 Glossary:
 
