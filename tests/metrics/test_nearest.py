@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 
 import hypothesis
 import numpy as np
@@ -136,6 +137,19 @@ def test_memory_maps_are_read_in_pieces(tmp_path):
     np.testing.assert_array_equal(read[np.array([4999, 0, 100, 99])], items[[4999, 0, 100, 99]])
     found = nearest_rows(items[:9], [mapped], 5)
     np.testing.assert_array_equal(found[0], nearest_rows(items[:9], [items], 5)[0])
+
+
+@pytest.mark.parametrize("share", [1.0, 0.4])
+def test_memory_is_bounded(tmp_path, share):
+    np.save(tmp_path / "items.npy", clusters(60_000, 256))  # 59 MiB
+    mapped = np.load(tmp_path / "items.npy", mmap_mode="r")
+    queries = clusters(300, 256, seed=1)
+    allowed = np.random.default_rng(0).random(60_000) < share
+    tracemalloc.start()
+    nearest_rows(queries, np.array_split(mapped, 3), 10, allowed=allowed)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 40 * 2**20
 
 
 def test_cuts_cover_all_rows_and_hold_about_as_many_as_asked():

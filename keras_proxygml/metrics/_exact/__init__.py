@@ -34,8 +34,9 @@ in float64, sorts what reaches its active matches, and reads off the counts.
 
 **Where to read on.** `search` is the way through. `plan` chooses sizes that fit the memory,
 `matches` computes how similar the matches are, `tiles` counts with `block_counts`, and `threads`
-keeps the cores busy. What does not rank matches: `best` finds the best item of each query's own
-class and of any other, and `roc`, with `pairs` and `below`, judges all pairs of items.
+keeps the cores busy. Others run on the same grid. `best` finds the best item of each
+query's own class and of any other, and `roc`, with `pairs` and `below`, judges all pairs of items.
+`nearest`, with `scan` and `items`, finds the k nearest items, for `metrics.nearest` and for galleries.
 
 Glossary:
 

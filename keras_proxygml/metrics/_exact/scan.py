@@ -15,6 +15,7 @@ from keras_proxygml.metrics._exact.threads import cores, in_threads
 PRODUCTS = 2**20  # products that all threads hold at a time
 NUMBERS = 2**22  # numbers of items that all threads multiply at a time
 NARROW = 1024  # a piece holds at least so many items, however many threads there are
+FEW = 4  # up to so many queries, a product of vectors takes less time than one of matrices
 BELOW = -1.5  # below every similarity, and above OUTSIDE
 
 
@@ -31,7 +32,8 @@ def scan(queries, items, kept, dtype, threads):
     Returns:
         Their rows, by product, and the products: `[n, kept]` each.
     """
-    wide = np.ascontiguousarray(queries.T.astype(dtype))
+    queries = np.ascontiguousarray(queries, dtype)
+    columns = np.ascontiguousarray(queries.T)
     best = _Best(len(queries), kept, dtype)
     share = cores() * np.dtype(dtype).itemsize // 4
     width = min(PRODUCTS // (share * len(queries)), NUMBERS // (share * items.dims))
@@ -46,7 +48,12 @@ def scan(queries, items, kept, dtype, threads):
             local.size = len(piece.rows)
             local.buffer = np.empty((local.size, len(queries)), dtype)
         products = local.buffer[: len(piece.rows)]
-        np.matmul(piece.vectors.astype(dtype, copy=False), wide, out=products)
+        vectors = piece.vectors.astype(dtype, copy=False)
+        if len(queries) > FEW:
+            np.matmul(vectors, columns, out=products)
+        else:
+            for i, query in enumerate(queries):
+                np.vecdot(vectors, query, out=products[:, i])
         if piece.hidden is not None:
             products[piece.hidden] = OUTSIDE
         best.add(products, piece.rows)
