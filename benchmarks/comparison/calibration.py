@@ -29,7 +29,7 @@ from benchmarks.comparison.tasks import Batches, Glyphs, Half
 from benchmarks.reporting import described, environment, markdown, publish, read
 from keras_proxygml import datasets
 from keras_proxygml.metrics import best_matches, retrieval_metrics
-from keras_proxygml.search import calibrate
+from keras_proxygml.search.calibration import calibrate
 
 NAME = "benchmarks.comparison.calibration"
 RATE, SPLITS = 0.01, 20

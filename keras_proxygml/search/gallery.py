@@ -10,13 +10,13 @@ import numpy as np
 
 from keras_proxygml.checks import check_integer, check_number, refuse
 from keras_proxygml.search import answers
+from keras_proxygml.search._storage.storage import Storage
 from keras_proxygml.search.arguments import check_unique, plain_metadata, plain_names
 from keras_proxygml.search.calibration import Calibration, calibrate
 from keras_proxygml.search.hits import Hits, Identified
 from keras_proxygml.search.linked import LinkedEmbedder
 from keras_proxygml.search.pca import with_pca
 from keras_proxygml.search.searcher import Searcher
-from keras_proxygml.search._storage.storage import Storage
 
 FITTED = 100_000  # items that a PCA is fitted on
 

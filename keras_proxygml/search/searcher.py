@@ -6,10 +6,10 @@ import numpy as np
 
 from keras_proxygml.checks import check_integer
 from keras_proxygml.metrics._exact.nearest import nearest_rows
+from keras_proxygml.search._storage.storage import Storage
 from keras_proxygml.search.answers import vectors_of
 from keras_proxygml.search.index import Index
 from keras_proxygml.search.quantized import Quantized
-from keras_proxygml.search._storage.storage import Storage
 
 CHECKED = 256  # items that search for their neighbors to measure the recall
 GROWTH = 1.25  # an index is built again once there are so many times the rows that it holds

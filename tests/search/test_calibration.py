@@ -9,7 +9,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_proxygml.metrics import BestMatches, best_matches
-from keras_proxygml.search import Calibration, calibrate
+from keras_proxygml.search.calibration import Calibration, calibrate
 
 QUICK = {"resamples": 20}
 

@@ -10,7 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_proxygml.search._storage.files import check_regular, check_unchanged, refuse_damaged, write_file
+from keras_proxygml.search._storage.files import (
+    check_regular,
+    check_unchanged,
+    refuse_damaged,
+    write_file,
+)
 
 HEADER_BYTES = 128
 MERGED_BYTES = 2**26  # segments up to this size are merged, larger ones stay as they are
