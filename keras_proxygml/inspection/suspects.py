@@ -53,9 +53,9 @@ def label_suspects(
     the k nearest other items of the own class. By proxies, it is the cosine to the nearest proxy of
     another class, minus that to the nearest proxy of the own class.
 
-    No item supports itself. But an embedder that was trained on a wrong label has moved the item
-    toward that class, and hides the error. So embed items with an embedder that was not trained on
-    them: one of other classes, or one of another fold of the data.
+    No item supports itself. But a long training on a wrong label moves the item toward that class,
+    and hides the error. Prefer an embedder of other classes, one that trained for few epochs, or one
+    of another fold of the data.
 
     Args:
         embeddings: The items. `[N, D]`, finite.
