@@ -54,7 +54,7 @@ def label_suspects(
     another class, minus that to the nearest proxy of the own class.
 
     No item supports itself. But a long training on a wrong label moves the item toward that class,
-    and hides the error. Prefer an embedder of other classes, one that trained for few epochs, or one
+    and hides the error. Prefer an embedder of other classes, one trained for few epochs, or one
     of another fold of the data.
 
     Args:
