@@ -82,7 +82,7 @@ def label_suspects(
     >>> suspects = label_suspects(embeddings, list("aaabbbbb"))
     >>> print(suspects[suspects.scores > 0])
     rows  scores  labels  suggested
-       3   0.459       b          a
+       3   0.463       b          a
     """
     if proxies is not None:
         if gallery is not None or gallery_labels is not None:
