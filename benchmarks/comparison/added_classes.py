@@ -131,7 +131,8 @@ def report():
         seeds = len(read(NAME, name, "before-[0-9]"))
         if rows:
             titles = ("model", "more epochs", "old classes", "new classes", "all", "Recall@1")
-            text = f"{name.capitalize()}, {EPOCHS[name]} epochs at first, means of {seeds} seeds:"
+            of = "one seed" if seeds == 1 else f"means of {seeds} seeds"
+            text = f"{name.capitalize()}, {EPOCHS[name]} epochs at first, {of}:"
             lines += [text, "", *markdown(titles, rows), ""]
     return lines
 

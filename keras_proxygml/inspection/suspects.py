@@ -53,9 +53,9 @@ def label_suspects(
     the k nearest other items of the own class. By proxies, it is the cosine to the nearest proxy of
     another class, minus that to the nearest proxy of the own class.
 
-    No item supports itself. But an embedder that was trained on a wrong label has moved the item
-    toward that class, and hides the error. So embed items with an embedder that was not trained on
-    them: one of other classes, or one of another fold of the data.
+    No item supports itself. But a long training on a wrong label moves the item toward that class,
+    and hides the error. Prefer an embedder of other classes, one trained for few epochs, or one
+    of another fold of the data.
 
     Args:
         embeddings: The items. `[N, D]`, finite.
@@ -82,7 +82,7 @@ def label_suspects(
     >>> suspects = label_suspects(embeddings, list("aaabbbbb"))
     >>> print(suspects[suspects.scores > 0])
     rows  scores  labels  suggested
-       3   0.459       b          a
+       3   0.463       b          a
     """
     if proxies is not None:
         if gallery is not None or gallery_labels is not None:

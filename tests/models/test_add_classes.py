@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import small
+from added import TOTAL, all_items, equal_weights, fit, found, new_items, trained, values
 
 from keras_proxygml import (
     NormalizedSoftmaxLoss,
@@ -14,46 +15,6 @@ from keras_proxygml import (
     embedder_of,
 )
 from keras_proxygml.models import add_classes
-
-NEW = 3
-TOTAL = small.CLASSES + NEW
-
-
-def new_items(count=20, seed=1):
-    """Points around the centers of three classes that `small.data` does not have."""
-    rng = np.random.default_rng(seed)
-    centers = 1.5 * np.random.default_rng(11).normal(size=(NEW, 8))
-    labels = np.arange(count, dtype="int32") % NEW
-    items = centers[labels] + 0.3 * rng.normal(size=(count, 8))
-    return items.astype("float32"), labels + small.CLASSES
-
-
-def all_items():
-    return tuple(np.concatenate(pair) for pair in zip(small.data(), new_items(), strict=True))
-
-
-def trained(**arguments):
-    model = small.model(**arguments)
-    fit(model, small.data())
-    return model
-
-
-def fit(model, data, epochs=1):
-    history = model.fit(*data, batch_size=16, epochs=epochs, shuffle=False, verbose=0)
-    return history.history["loss"]
-
-
-def values(variable):
-    return np.array(keras.ops.convert_to_numpy(variable))
-
-
-def found(model, inputs):
-    return model.predict(inputs, verbose=0).max(axis=-1).argmax(axis=-1)
-
-
-def equal_weights(model, others):
-    for ours, theirs in zip(model.get_weights(), others, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_old_classes_stay_and_new_ones_are_found_at_once():
@@ -106,56 +67,6 @@ def test_items_that_point_everywhere():
     model = keras.Sequential([keras.Input((2,)), ProxySimilarity(2, name="head")])
     proxies = add_classes(model, np.array([[1.0, 0], [-1.0, 0]]), [2, 2]).get_weights()[0]
     assert abs(proxies[2, 0, 0]) > 0
-
-
-OPTIMIZERS = {
-    "proxy_adam": lambda: ProxyAdam(0.01, 5, l2=1e-3),
-    "lean": lambda: ProxyAdam(0.01, 5, lean_proxies=True),
-    "adam": lambda: keras.optimizers.Adam(0.01, amsgrad=True),
-    "sgd": lambda: keras.optimizers.SGD(0.05, momentum=0.9),
-    "adagrad": lambda: keras.optimizers.Adagrad(0.05),
-    "adafactor": lambda: keras.optimizers.Adafactor(0.05),
-    "schedule": lambda: ProxyAdam(keras.optimizers.schedules.CosineDecay(0.01, 100)),
-    "average": lambda: keras.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.5),
-    "accumulation": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=2),
-}
-
-
-# On JAX, Keras frees the averages when a model predicts after `fit`. Saving it then fails, too.
-KEEPS_AVERAGES = keras.backend.backend() != "jax"
-
-
-@pytest.mark.parametrize("name", [x for x in OPTIMIZERS if x != "average" or KEEPS_AVERAGES])
-def test_slots_of_the_optimizer(name):
-    model = trained(optimizer=OPTIMIZERS[name]())
-    larger = add_classes(model, *new_items())
-    assert type(larger.optimizer) is type(model.optimizer)
-    assert larger.optimizer.get_config() == model.optimizer.get_config()
-    fresh = type(model.optimizer).from_config(model.optimizer.get_config())
-    fresh.build(larger.trainable_variables)
-    trios = zip(model.optimizer.variables, larger.optimizer.variables, fresh.variables, strict=True)
-    grown = 0
-    for old, new, initial in trios:
-        old, new, rows = values(old), values(new), values(initial)
-        if old.shape != new.shape:
-            grown += 1
-            if name == "average":
-                continue
-            np.testing.assert_array_equal(new[small.CLASSES :], rows[small.CLASSES :])
-            new = new[: small.CLASSES]
-        np.testing.assert_array_equal(new, old)
-    assert grown >= 1
-    assert int(values(larger.optimizer.iterations)) == int(values(model.optimizer.iterations)) > 0
-    before = larger.get_weights()
-    fit(larger, all_items())
-    assert all(np.abs(a - b).max() > 0 for a, b in zip(larger.get_weights(), before, strict=True))
-
-
-@pytest.mark.skipif(not KEEPS_AVERAGES, reason="Keras on JAX frees the averages")
-def test_averages_of_new_proxies_start_at_the_proxies():
-    larger = add_classes(trained(optimizer=OPTIMIZERS["average"]()), *new_items())
-    average = values(larger.optimizer._model_variables_moving_average[-1])
-    np.testing.assert_array_equal(average[small.CLASSES :], larger.get_weights()[-1][-NEW:])
 
 
 def test_training_goes_on_as_if_nothing_had_happened():
@@ -347,36 +258,6 @@ def test_other_precisions(policy):
     assert (found(larger, new_items()[0]) == new_items()[1]).mean() > 0.6
 
 
-class Batches(keras.utils.PyDataset):
-    def __len__(self):
-        return 4
-
-    def __getitem__(self, index):
-        some = slice(5 * index, 5 * index + 5)
-        return tuple(x[some] for x in new_items())
-
-
-def test_batches_give_the_proxies_that_arrays_give():
-    model = small.model()
-    expected = add_classes(model, *new_items()).get_weights()
-    for data in (Batches(), new_items(), [new_items()[0], new_items()[1].astype("float32")]):
-        for ours, theirs in zip(add_classes(model, data).get_weights(), expected, strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
-
-
-@pytest.mark.tensorflow
-def test_batches_of_tensorflow():
-    import tensorflow as tf
-
-    model = small.model()
-    data = tf.data.Dataset.from_tensor_slices(new_items()).batch(7)
-    expected = add_classes(model, *new_items()).get_weights()[-1]
-    proxies = add_classes(model, data).get_weights()[-1]
-    np.testing.assert_allclose(proxies, expected, rtol=1e-4, atol=1e-6)
-    with pytest.raises(ValueError, match=r"start from the first batch.*never ends"):
-        add_classes(model, data.repeat())
-
-
 @pytest.mark.tensorflow
 def test_vocabularies_and_replicas():
     text = keras.layers.TextVectorization(output_sequence_length=4)
@@ -398,66 +279,3 @@ def test_vocabularies_and_replicas():
     larger = add_classes(model, *new_items())
     assert larger.distribute_strategy is model.distribute_strategy
     assert np.isfinite(fit(larger, all_items())).all()
-
-
-ITEMS, LABELS = new_items(6)
-
-
-@pytest.mark.parametrize(
-    ("inputs", "labels", "message"),
-    [
-        (ITEMS, LABELS - 6, r"from 6 on, because .* 0 to 5, .* the label 0\. .* give labels \+ 6"),
-        (ITEMS, LABELS - 1, r"Received: the label 5\. Leave out the items of old classes"),
-        (ITEMS, LABELS + 1, r"no item of class 6, but some of class 9\. Each class needs"),
-        (ITEMS, np.array([6, 6, 6, 8, 8, 8]), r"no item of class 7, but some of class 8"),
-        (ITEMS, np.array(list("aabbcc")), r"Received: names\. .* numbers \+ 6"),
-        (ITEMS, LABELS + 0.5, r"whole numbers or names"),
-        (ITEMS, np.eye(9)[LABELS], r"Turn one-hot rows into class numbers"),
-        (ITEMS, LABELS[:5], r"one label per input, .* 6 inputs and 5 labels"),
-        (ITEMS[:0], LABELS[:0], r"Received: 0 inputs and 0 labels"),
-        (ITEMS, None, r"`labels` must be given if `inputs` are arrays"),
-        (iter([(ITEMS, LABELS)]), None, r"read only once"),
-        ([(ITEMS, LABELS)], None, r"Received: a list of 1"),
-        (3, None, r"be a pair of arrays \(inputs, labels\), or batches"),
-        (0 * ITEMS, LABELS, r"2 items of class 6, whose embeddings are all 0"),
-        (np.nan * ITEMS, LABELS, r"`embeddings` must be finite"),
-    ],
-)
-def test_bad_items(inputs, labels, message):
-    model = keras.Sequential([keras.Input((8,)), ProxySimilarity(6, name="head")])
-    with pytest.raises(ValueError, match=message):
-        add_classes(model, inputs, labels)
-
-
-class NoBatches(Batches):
-    def __len__(self):
-        return 0
-
-
-def test_bad_models_and_arguments():
-    inputs = keras.Input((8,))
-    similarities = ProxyGML(6, name="head")(inputs)
-    flat = keras.layers.Flatten(name="flat")(similarities)
-    with pytest.raises(ValueError, match=r"end in its proxy layer. .* flat follows head"):
-        add_classes(keras.Model(inputs, flat), *new_items())
-    with pytest.raises(ValueError, match="one proxy layer"):
-        add_classes(keras.Model(inputs, keras.layers.Dense(3)(inputs)), *new_items())
-    with pytest.raises(ValueError, match="known inputs"):
-        add_classes(keras.Sequential([keras.layers.Dense(3), ProxyGML(6)]), *new_items())
-    model = keras.Model(inputs, similarities)
-    with pytest.raises(ValueError, match="`batch_size` must be an integer of 1 or more"):
-        add_classes(model, *new_items(), batch_size=0)
-    with pytest.raises(ValueError, match="`seed` must be an integer of 0"):
-        add_classes(model, *new_items(), seed=-1)
-    with pytest.raises(ValueError, match=r"`inputs` must have batches\. Received: none"):
-        add_classes(model, NoBatches())
-
-
-def test_an_optimizer_of_other_weights():
-    model, other = small.model(), keras.layers.Dense(3)
-    other.build((2, 2))
-    optimizer = keras.optimizers.SGD(0.1)
-    optimizer.build([*model.trainable_variables, *other.trainable_variables])
-    model.compile(optimizer, ProxyGMLLoss(0.5))
-    with pytest.raises(ValueError, match=r"of its own weights only. .* new optimizer first"):
-        add_classes(model, *new_items())
