@@ -1,6 +1,7 @@
 """Layouts that a gallery could be stored in. Each has the same five functions.
 
-This file runs in the interpreter of a contender, which need not have Keras.
+`storage_layouts` runs `python -m benchmarks.speed.storage_contenders` in the interpreter of a
+contender, which need not have Keras, and kills it.
 """
 
 import json

@@ -22,6 +22,7 @@ from keras_proxygml.metrics import (
     query_results,
     retrieval_metrics,
 )
+from keras_proxygml.metrics._exact import nearest as search
 from keras_proxygml.visualization import plot_embeddings
 
 DATA = INPUTS, LABELS = small.data()
@@ -141,7 +142,8 @@ def test_searches_that_overlap_in_threads_leave_the_blas_its_threads(monkeypatch
             second_runs.set()
             first_ended.wait(60)
 
-    monkeypatch.setattr(neighbors, "in_threads", in_turn)
+    monkeypatch.setattr(neighbors, "unit_rows", lambda vectors: vectors.astype("float32"))
+    monkeypatch.setattr(search, "in_threads", in_turn)
     names = "first", "second"
     first, second = (threading.Thread(target=nearest, args=(INPUTS, 1), name=n) for n in names)
 

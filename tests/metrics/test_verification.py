@@ -60,8 +60,9 @@ def expected(genuine, impostors, rates):
         points.append((false_accepts, Fraction(sum(x < level for x in genuine), len(genuine))))
     found = {}
     for rate in rates:
-        fits = [i for i, (accepts, _) in enumerate(points) if accepts <= rate]
-        measurable = rate * len(impostors) >= 1
+        exact = Fraction(str(rate))  # 0.03 as a float is a little less
+        fits = [i for i, (accepts, _) in enumerate(points) if accepts <= exact]
+        measurable = exact * len(impostors) >= 1
         threshold = levels[fits[-1] - 1] / 2**48 if fits[-1] else np.nextafter(levels[0] / 2**48, 9)
         found[f"tar@far={rate:g}"] = float(1 - points[fits[-1]][1]) if measurable else math.nan
         found[f"threshold@far={rate:g}"] = threshold if measurable else math.nan

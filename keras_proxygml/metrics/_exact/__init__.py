@@ -36,7 +36,7 @@ in float64, sorts what reaches its active matches, and reads off the counts.
 `matches` computes how similar the matches are, `tiles` counts with `block_counts`, and `threads`
 keeps the cores busy. Others run on the same grid. `best` finds the best item of each
 query's own class and of any other, and `roc`, with `pairs` and `below`, judges all pairs of items.
-`nearest`, with `scan` and `items`, finds the k nearest items, for `metrics.nearest` and for galleries.
+`nearest`, with `scan` and `items`, finds the k nearest items for `metrics.nearest` and galleries.
 
 Glossary:
 
