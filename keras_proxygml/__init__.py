@@ -4,7 +4,8 @@ A first script needs a dozen names at most: `ProxyGML`, `ProxyGMLLoss`, `ProxyAd
 `RetrievalEvaluation`, `embedder_of`, `freeze_batch_norm`, `retrieval_metrics` and
 `clustering_metrics` of this module, `search.Gallery`, and `datasets.glyphs`,
 `datasets.image_folder`, `datasets.training_batches` and `datasets.evaluation_batches`. The other
-names of this module are in the namespaces too: `keras_proxygml.ArcFaceLoss` is `keras_proxygml.losses.ArcFaceLoss`.
+names of this module are in the namespaces too: `keras_proxygml.ArcFaceLoss` is
+`keras_proxygml.losses.ArcFaceLoss`.
 """
 
 from keras_proxygml import applications as applications

@@ -128,8 +128,10 @@ class LinkedEmbedder:
         parts = list(_with_progress(read.batches, read.num_batches, verbose))
         if not parts:
             refuse("inputs", "have at least one item that can be read", "none")
-        vectors = np.concatenate([part.vectors for part in parts])
-        places = np.concatenate([part.places for part in parts])
+        vectors, places = parts[0].vectors, parts[0].places
+        if len(parts) > 1:
+            vectors = np.concatenate([part.vectors for part in parts])
+            places = np.concatenate([part.places for part in parts])
         labels = None
         if all(part.labels is not None for part in parts):
             labels = [label for part in parts for label in part.labels.tolist()]

@@ -28,14 +28,21 @@ def unit_vectors(embeddings):
         `[N, D]`, float32, which can hold every point of the grid.
     """
     x = np.array(embeddings, "float64", order="C")
-    largest = np.abs(x).max(axis=1, keepdims=True)
-    with np.errstate(under="ignore"):  # what vanishes beside the largest number is 0 on the grid
-        x /= np.where(largest > 0, largest, 1.0)  # squares must neither overflow nor vanish
-        length = np.sqrt((x * x).sum(axis=1, keepdims=True))
-        x *= GRID / np.where(length > 0, length, 1.0)
+    with np.errstate(over="ignore", under="ignore"):
+        squares = np.einsum("nd,nd->n", x, x)
+        # Where squares overflow or vanish, the numbers are divided by the largest first.
+        extreme = ~((squares > 1e-200) & (squares < 1e200))
+        if extreme.any():
+            rows = x[extreme]
+            largest = np.abs(rows).max(axis=1, keepdims=True)
+            x[extreme] = rows = rows / np.where(largest > 0, largest, 1.0)
+            squares[extreme] = np.einsum("nd,nd->n", rows, rows)
+        # What vanishes beside the largest number is 0 on the grid.
+        x *= GRID / np.sqrt(np.where(squares > 0, squares, 1.0))[:, None]
     np.rint(x, out=x)
-    x /= GRID
-    return x.astype("float32")
+    units = x.astype("float32")
+    units /= np.float32(GRID)  # a power of two, so nothing is rounded
+    return units
 
 
 def rounding_slack(dims):
