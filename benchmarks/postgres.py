@@ -38,7 +38,8 @@ def server():
     """Starts a server in a temporary folder, and stops it at the end.
 
     Yields:
-        Its address for `psycopg.connect`. It listens on a Unix socket in the folder only.
+        Its address for `psycopg.connect`, and the id of its first process. It listens on a Unix
+        socket in the folder only.
     """
     found, folder = programs(), tempfile.mkdtemp(prefix="pg")
     user = {}
@@ -56,7 +57,8 @@ def server():
         options = f"-k {folder} -c listen_addresses=''{settings}"
         run("pg_ctl", "start", "-w", "-l", f"{folder}/log", "-o", options)
         try:
-            yield f"host={folder} user=test dbname=postgres"
+            process = int(Path(folder, "data/postmaster.pid").read_text().split()[0])
+            yield f"host={folder} user=test dbname=postgres", process
         finally:
             run("pg_ctl", "stop", "-m", "immediate")
     finally:

@@ -22,7 +22,7 @@ def blocks(title):
 
 @pytest.fixture
 def names(tmp_path, monkeypatch):
-    """The names that the introduction leaves, with a gallery and 30 images as search.md has them."""
+    """The names that the introduction leaves, with a gallery and images as search.md has them."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     items = rng.uniform(0, 255, (500, 8, 8, 1)).astype("float32")
@@ -81,7 +81,7 @@ def test_postgresql(names):
     if postgres.programs() is None:
         pytest.skip("There is no PostgreSQL with pgvector.")
     store, search = blocks("PostgreSQL with pgvector")
-    with postgres.server() as address:
+    with postgres.server() as (address, _):
         exec(store, names := names | {"address": address})
         with names["database"] as database:
             assert database.execute("SELECT count(*) FROM drawings").fetchone() == (498,)

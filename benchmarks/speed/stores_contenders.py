@@ -1,44 +1,65 @@
 """What `stores` compares: functions that store vectors and make a search of them.
 
-Each takes unit vectors `[N, D]`, float32, a folder, and a stack that closes what it opened. It returns
-a function from queries `[Q, D]` and k to rows `[Q, k]`, and a function that returns the bytes of its
-files. The first line of each docstring says what it is, in the table too.
+Each takes unit vectors `[N, D]`, float32, a folder, and a stack that closes what it opened, and
+returns a `Store`. The first line of each docstring says what it is, in the table too.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from benchmarks import postgres
 
 
+class Store(NamedTuple):
+    """A store that is ready.
+
+    Attributes:
+        search: From queries `[Q, D]` and k to rows `[Q, k]`.
+        size: Returns the bytes of its files.
+        processes: Ids of other processes that belong to it.
+    """
+
+    search: Callable
+    size: Callable = lambda: 0
+    processes: tuple = ()
+
+
 def exact(vectors, folder, stack):
     """`Gallery()`"""
-    return _gallery(vectors)
+    return _gallery(vectors, folder, stack)
 
 
 def int8(vectors, folder, stack):
     """`Gallery(index="int8")`"""
-    return _gallery(vectors, index="int8")
+    return _gallery(vectors, folder, stack, index="int8")
 
 
 def hnsw(vectors, folder, stack):
     """`Gallery(index="HNSW32", index_settings="efSearch=64")`"""
-    return _gallery(vectors, index="HNSW32", index_settings="efSearch=64")
+    return _gallery(vectors, folder, stack, index="HNSW32", index_settings="efSearch=64")
 
 
 def ivf(vectors, folder, stack):
     """`Gallery(index="IVF1024,Flat", index_settings="nprobe=32")`"""
-    return _gallery(vectors, index="IVF1024,Flat", index_settings="nprobe=32")
+    return _gallery(vectors, folder, stack, index="IVF1024,Flat", index_settings="nprobe=32")
 
 
-def _gallery(vectors, **options):
+def _gallery(vectors, folder, stack, **options):
     from keras_proxygml.search import Gallery
 
-    made = Gallery(**options)
+    path = Path(folder, f"{len(vectors)}.gallery")
+    made = stack.enter_context(Gallery(**options))
     made.add(vectors, verbose=False)
+    made.save(path)
     made.search(vectors[:1])  # builds the index
-    return lambda queries, k: made.search(queries, k=k).ids, lambda: 0
+    return Store(lambda queries, k: made.search(queries, k=k).ids, lambda: _bytes_of(path))
+
+
+def _bytes_of(path):
+    return sum(x.stat().st_size for x in (path, *path.rglob("*")) if x.is_file())
 
 
 def pgvector(vectors, folder, stack):
@@ -60,7 +81,7 @@ def _pgvector(vectors, stack, *commands):
     import psycopg
     from pgvector.psycopg import register_vector
 
-    address = stack.enter_context(postgres.server())
+    address, process = stack.enter_context(postgres.server())
     database = stack.enter_context(psycopg.connect(address, autocommit=True))
     database.execute("CREATE EXTENSION vector")
     register_vector(database)
@@ -77,7 +98,7 @@ def _pgvector(vectors, stack, *commands):
         return np.array([database.execute(nearest, (x, k)).fetchall() for x in queries])[..., 0]
 
     size = "SELECT pg_total_relation_size('items')"
-    return find, lambda: database.execute(size).fetchone()[0]
+    return Store(find, lambda: database.execute(size).fetchone()[0], (process,))
 
 
 def qdrant(vectors, folder, stack):
@@ -94,7 +115,7 @@ def qdrant(vectors, folder, stack):
         found = client.query_batch_points("items", asked)
         return np.array([[point.id for point in of_one.points] for of_one in found])
 
-    return find, lambda: 0
+    return Store(find)
 
 
 def milvus(vectors, folder, stack):
@@ -114,8 +135,4 @@ def milvus(vectors, folder, stack):
         found = client.search("items", list(queries), limit=k)
         return np.array([[hit["id"] for hit in hits] for hits in found])
 
-    def size():
-        files = [path, *path.rglob("*")]
-        return sum(x.stat().st_size for x in files if x.is_file())
-
-    return find, size
+    return Store(find, lambda: _bytes_of(path))
