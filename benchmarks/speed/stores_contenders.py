@@ -119,7 +119,7 @@ def qdrant(vectors, folder, stack):
 
 
 def milvus(vectors, folder, stack):
-    """Milvus Lite, a local file, as `create_collection` makes it"""
+    """Milvus Lite, a local file; `AUTOINDEX` is its HNSW"""
     from pymilvus import MilvusClient
 
     path = Path(folder, f"milvus{len(vectors)}.db")
