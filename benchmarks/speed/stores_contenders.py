@@ -102,7 +102,7 @@ def _pgvector(vectors, stack, *commands):
 
 
 def qdrant(vectors, folder, stack):
-    """qdrant-client, `":memory:"`: for tests, without an index"""
+    """qdrant-client, `":memory:"`: it compares all vectors"""
     from qdrant_client import QdrantClient, models
 
     client = QdrantClient(":memory:")
@@ -119,7 +119,7 @@ def qdrant(vectors, folder, stack):
 
 
 def milvus(vectors, folder, stack):
-    """Milvus Lite, a local file; `AUTOINDEX` is its HNSW"""
+    """Milvus Lite, a local file: it compares all vectors"""
     from pymilvus import MilvusClient
 
     path = Path(folder, f"milvus{len(vectors)}.db")
