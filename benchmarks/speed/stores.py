@@ -130,11 +130,12 @@ def table():
     counts = {name: sum(x["contender"] == name for x in lines) for name in CONTENDERS}
     names = [name for name in CONTENDERS if counts[name]]
     where = lines[-1]["environment"] | {"command": f"python -m {NAME}"}
+    rounds = f"{min(map(counts.get, names))} to {max(counts.values())}"
     load = statistics.median(x["load_before"] for x in lines)
     above = (
-        f"{described(where, min(counts[x] for x in names))} {ITEMS:,} vectors of {DIMS} numbers in "
+        f"{described(where, rounds)} {ITEMS:,} vectors of {DIMS} numbers in "
         f"clusters of 50, the {K} nearest of each query, and the fastest of 32 queries and 5 "
-        f"batches. The load of other work was {load:.0f}. All figures are multiplied by {MILLION}, "
+        f"batches. Other work ran on the machine, at a load average of {load:.1f}. All figures are multiplied by {MILLION}, "
         "for a million vectors, except the times with ≥: those of an index grow more slowly than "
         "the vectors do, so they are as measured. *Memory* is what the processes hold, and "
         "*files* is what the system caches beside it as far as it can."
