@@ -133,12 +133,12 @@ def table():
     rounds = f"{min(map(counts.get, names))} to {max(counts.values())}"
     load = statistics.median(x["load_before"] for x in lines)
     above = (
-        f"{described(where, rounds)} {ITEMS:,} vectors of {DIMS} numbers in "
-        f"clusters of 50, the {K} nearest of each query, and the fastest of 32 queries and 5 "
-        f"batches. Other work ran on the machine, at a load average of {load:.1f}. All figures are multiplied by {MILLION}, "
-        "for a million vectors, except the times with ≥: those of an index grow more slowly than "
-        "the vectors do, so they are as measured. *Memory* is what the processes hold, and "
-        "*files* is what the system caches beside it as far as it can."
+        f"{described(where, rounds)} {ITEMS:,} vectors of {DIMS} numbers in clusters of 50, the "
+        f"{K} nearest of each query, and the fastest of 32 queries and 5 batches. Other work ran "
+        f"on the machine, at a load average of {load:.1f}. For a million vectors, times, memory "
+        f"and files are multiplied by {MILLION}. The times with ≥ and the recall are as measured, "
+        "because a search by an index grows more slowly than the vectors do. *Memory* is what the "
+        "processes hold. The system caches the *files* beside it as far as it can."
     )
     titles = ("store", "store a million, s", "single query, ms", f"in a batch of {BATCH}, ms")
     rows = []
@@ -151,7 +151,7 @@ def table():
             f"{MILLION * median(runs, 'prepared'):.0f}",
             f"{sign}{factor * median(runs, 'single'):.1f}",
             f"{sign}{factor * median(runs, 'batch'):.2f}",
-            f"{median(runs, 'recall'):.3f}",
+            f"{median(runs, 'recall'):.4f}",
             f"{MILLION * median(runs, 'added_bytes') / 1e9:.2f}",
             f"{MILLION * files / 1e9:.2f}" if files else "",
         )
