@@ -136,9 +136,10 @@ def table():
         f"{described(where, rounds)} {ITEMS:,} vectors of {DIMS} numbers in clusters of 50, the "
         f"{K} nearest of each query, and the fastest of 32 queries and 5 batches. Other work ran "
         f"on the machine, at a load average of {load:.1f}. For a million vectors, times, memory "
-        f"and files are multiplied by {MILLION}. The times with ≥ and the recall are as measured, "
-        "because a search by an index grows more slowly than the vectors do, and finds fewer of the "
-        "neighbors among more vectors. *Memory* is what the processes hold. The system caches the *files* beside it as far as it can."
+        f"and files are multiplied by {MILLION}. The times with ≥ and the recall are as measured: "
+        "a search by an index grows more slowly than the vectors do, and finds fewer of the "
+        "neighbors among more vectors. *Memory* is what the processes hold. The system "
+        "caches the *files* beside it as far as it can."
     )
     titles = (
         "store",
