@@ -114,25 +114,36 @@ def run(names, rounds):
     where = environment(NAME, *VERSIONS)
     with tempfile.TemporaryDirectory() as folder:
         write_data(folder)
-        for (name,), runs in in_rounds(
-            problems, rounds, functools.partial(measure, folder=folder)
-        ).items():
-            with open(RESULTS, "a") as file:
-                file.writelines(
-                    json.dumps({"contender": name, **one, "environment": where}) + "\n"
-                    for one in runs
-                )
+        found = in_rounds(problems, rounds, functools.partial(measure, folder=folder))
+    with open(RESULTS, "a") as file:
+        for (name,), runs in found.items():
+            for one in runs:
+                file.write(json.dumps({"contender": name, **one, "environment": where}) + "\n")
 
 
 def table():
     """The results as Markdown."""
     lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
-    counts = {name: sum(x["contender"] == name for x in lines) for name in CONTENDERS}
-    names = [name for name in CONTENDERS if counts[name]]
+    runs = {name: [x for x in lines if x["contender"] == name] for name in CONTENDERS}
+    runs = {name: found for name, found in runs.items() if found}
+    titles = (
+        "store",
+        "store a million, s",
+        "single query, ms",
+        f"a query in a batch of {BATCH}, ms",
+    )
+    titles = (*titles, "Recall@10", "memory, GB", "files, GB")
+    rows = [cells(name, found) for name, found in runs.items()]
+    counts = sorted(map(len, runs.values()))
+    above = conditions(lines, f"{counts[0]} to {counts[-1]}")
+    return "\n".join([above, "", *markdown(titles, rows)])
+
+
+def conditions(lines, rounds):
+    """The paragraph above the table."""
     where = lines[-1]["environment"] | {"command": f"python -m {NAME}"}
-    rounds = f"{min(map(counts.get, names))} to {max(counts.values())}"
     load = statistics.median(x["load_before"] for x in lines)
-    above = (
+    return (
         f"{described(where, rounds)} {ITEMS:,} vectors of {DIMS} numbers in clusters of 50, the "
         f"{K} nearest of each query, and the fastest of 32 queries and 5 batches. Other work ran "
         f"on the machine, at a load average of {load:.1f}. For a million vectors, times, memory "
@@ -141,29 +152,21 @@ def table():
         "neighbors among more vectors. *Memory* is what the processes hold. The system "
         "caches the *files* beside it as far as it can."
     )
-    titles = (
-        "store",
-        "store a million, s",
-        "single query, ms",
-        f"a query in a batch of {BATCH}, ms",
+
+
+def cells(name, runs):
+    """The row of a contender."""
+    sign, factor = ("≥ ", 1000) if name in INDEXED else ("", 1000 * MILLION)
+    files = median(runs, "file_bytes")
+    return (
+        getattr(contenders, name).__doc__,
+        f"{MILLION * median(runs, 'prepared'):.0f}",
+        f"{sign}{factor * median(runs, 'single'):.1f}",
+        f"{sign}{factor * median(runs, 'batch'):.2f}",
+        f"{median(runs, 'recall'):.4f}",
+        f"{MILLION * median(runs, 'added_bytes') / 1e9:.2f}",
+        f"{MILLION * files / 1e9:.2f}" if files else "",
     )
-    rows = []
-    for name in names:
-        runs = [line for line in lines if line["contender"] == name]
-        files = median(runs, "file_bytes")
-        sign, factor = ("≥ ", 1000) if name in INDEXED else ("", 1000 * MILLION)
-        cells = (
-            getattr(contenders, name).__doc__,
-            f"{MILLION * median(runs, 'prepared'):.0f}",
-            f"{sign}{factor * median(runs, 'single'):.1f}",
-            f"{sign}{factor * median(runs, 'batch'):.2f}",
-            f"{median(runs, 'recall'):.4f}",
-            f"{MILLION * median(runs, 'added_bytes') / 1e9:.2f}",
-            f"{MILLION * files / 1e9:.2f}" if files else "",
-        )
-        rows.append(cells)
-    titles = (*titles, "Recall@10", "memory, GB", "files, GB")
-    return "\n".join([above, "", *markdown(titles, rows)])
 
 
 def main():
