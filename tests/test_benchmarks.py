@@ -17,6 +17,7 @@ from benchmarks.comparison import added_classes, compare_losses, label_suspects,
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
 from benchmarks.speed import search_speed
+from benchmarks.speed import stores
 
 ROOT = Path(__file__).parent.parent
 
@@ -74,6 +75,10 @@ def test_the_readme_shows_the_results_on_file(name):
     module = f"benchmarks.{name}"
     table = importlib.import_module(module).table(reporting.read(module))
     assert shown(ROOT / "benchmarks/README.md", name.partition(".")[2]) == table
+
+
+def test_the_stores_are_shown_with_the_runs_on_file():
+    assert shown(ROOT / "docs/other-stores.md", "stores") == stores.table()
 
 
 @pytest.mark.parametrize("task", TASKS)

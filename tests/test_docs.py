@@ -119,8 +119,13 @@ RUN = {
     "docs/migration.md",
     "docs/new-classes.md",
 }
-# Below, and by test_distribution_jax.py.
-RUN_ELSEWHERE = {"docs/search.md", "docs/your-images.md", "docs/scaling.md"}
+# Below, by test_other_stores.py and by test_distribution_jax.py.
+RUN_ELSEWHERE = {
+    "docs/search.md",
+    "docs/other-stores.md",
+    "docs/your-images.md",
+    "docs/scaling.md",
+}
 
 
 def test_all_code_of_documents_is_run():
