@@ -16,8 +16,7 @@ from benchmarks import measuring, reporting
 from benchmarks.comparison import added_classes, compare_losses, label_suspects, report, store
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
-from benchmarks.speed import search_speed
-from benchmarks.speed import stores
+from benchmarks.speed import search_speed, stores
 
 ROOT = Path(__file__).parent.parent
 
