@@ -11,7 +11,8 @@ BACKENDS_BIN := .venv-backends/bin
 # Worker processes share the cores with TensorFlow's threads, so more than four do not help.
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 # These tests do not depend on the backend, so they run on TensorFlow only.
-WITHOUT_BACKEND := $(foreach part,metrics datasets test_docs.py test_examples.py,--ignore tests/$(part))
+NUMPY_ONLY := metrics datasets search/test_[ciqs]*.py search/test_gallery.py test_inspection.py
+WITHOUT_BACKEND := $(foreach part,$(NUMPY_ONLY) test_docs.py test_examples.py,--ignore-glob 'tests/$(part)')
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

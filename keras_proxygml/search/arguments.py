@@ -27,7 +27,9 @@ def plain_names(name: str, values: Any, count: int | None, *, missing: bool = Fa
     Raises:
         ValueError: If their number or a type is not allowed, or types are mixed.
     """
-    plain = [_plain_name(name, value) for value in _listed(name, values)]
+    plain = _listed(name, values)
+    if set(map(type, plain)) not in ({int}, {str}) or not _fits(plain):
+        plain = [_plain_name(name, value) for value in plain]
     if count is not None and len(plain) != count:
         refuse(name, f"have one per item, {count}", f"{len(plain)}", "Give both in equal number.")
     kinds = {type(value) for value in plain} - ({type(None)} if missing else set())
@@ -51,6 +53,10 @@ def _listed(name, values):
     if array.ndim != 1:
         refuse(name, "be [N] or [N, 1]", f"shape {array.shape}", "Give one per item.")
     return array.tolist()
+
+
+def _fits(plain):
+    return type(plain[0]) is str or (_FIRST <= min(plain) and max(plain) <= _LAST)
 
 
 def _plain_name(name, value):
@@ -98,7 +104,8 @@ def plain_metadata(values: Any, count: int) -> list[dict[str, Any]]:
         if lengths - {count}:
             received = f"columns of {', '.join(map(str, sorted(lengths)))}"
             refuse("metadata", f"have columns of {count} values, one per item", received)
-        values = [dict(zip(values, row, strict=True)) for row in zip(*values.values(), strict=True)]
+        columns = zip(*values.values(), strict=True) if values else [()] * count
+        values = [dict(zip(values, row, strict=True)) for row in columns]
     rows = [_plain_row(row) for row in values]
     if len(rows) != count:
         hint = "Give one dict per item; it may be empty."

@@ -523,7 +523,7 @@ class Gallery:
         if kind is not None:
             _check_type("ids", ids, kind)
         check_unique("ids", ids)
-        rows = self._storage.rows_of(ids)
+        rows = self._storage.rows_of(ids if len(self) else [])
         if (rows >= 0).any():
             there = np.flatnonzero(rows >= 0)
             received = f"{ids[there[0]]!r}, which is there; {len(there)} of {len(ids)} are"
@@ -557,12 +557,14 @@ class Gallery:
 
 
 def _chosen(values, places):
+    if len(places) == len(values):
+        return values  # nothing was skipped
     return [values[place] for place in places]
 
 
 def _check_type(name, values, kind):
-    other = next((x for x in values if x is not None and type(x) is not kind), None)
-    if other is not None:
+    if set(map(type, values)) - {kind, type(None)}:
+        other = next(x for x in values if type(x) not in (kind, type(None)))
         names = {str: "strings", int: "integers"}
         allowed = f"be {names[kind]}, as in the gallery"
         refuse(name, allowed, f"{other!r}", f"Cast them with {kind.__name__}.")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from keras_proxygml.metrics import BestMatches, best_matches
 from keras_proxygml.search.calibration import Calibration, calibrate
 
-QUICK = {"resamples": 20}
+QUICK = {"resamples": 5}
 
 
 def made(own, other, classes, other_classes=None, items=100):
@@ -65,7 +65,7 @@ def reached(calibration):
     )
 
 
-@hypothesis.settings(deadline=None)
+@hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(outcomes(), st.floats(0.01, 0.9))
 def test_smallest_threshold_within_the_false_accept_rate(matches, target):
     hypothesis.assume(target * len(matches.own) >= 1)
@@ -77,7 +77,7 @@ def test_smallest_threshold_within_the_false_accept_rate(matches, target):
     assert found.threshold >= fits[0]
 
 
-@hypothesis.settings(deadline=None)
+@hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(outcomes())
 def test_threshold_of_the_greatest_f1(matches):
     found = calibrate(matches, f1=True, **QUICK)
@@ -86,7 +86,7 @@ def test_threshold_of_the_greatest_f1(matches):
     assert reached(found) == pytest.approx(rates(matches, found.threshold), nan_ok=True)
 
 
-@hypothesis.settings(deadline=None)
+@hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(outcomes(), st.floats(0.05, 1.0))
 def test_smallest_threshold_of_the_precision(matches, target):
     fits = [t for t in candidates(matches) if rates(matches, t)[2] >= target]

@@ -298,3 +298,9 @@ def test_prints_its_size(tmp_path):
     assert repr(gallery) == f"<Gallery of 96 items in {tmp_path / 'a'}>"
     assert repr(gallery.search(np.ones((2, 16)), k=3)) == "Hits of 2 queries, k=3"
     assert "2 of 2 queries" in repr(gallery.identify(np.ones((2, 16)), threshold=-1))
+
+
+def test_metadata_may_have_no_fields():
+    gallery = Gallery()
+    gallery.add(np.eye(3), metadata={})
+    assert gallery.search(np.eye(3), k=1).metadata() == [[{}]] * 3
