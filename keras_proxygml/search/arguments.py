@@ -56,7 +56,7 @@ def _listed(name, values):
 
 
 def _fits(plain):
-    return type(plain[0]) is str or (_FIRST <= min(plain) and max(plain) <= _LAST)
+    return type(plain[0]) is str or (min(plain) >= _FIRST and max(plain) <= _LAST)
 
 
 def _plain_name(name, value):
