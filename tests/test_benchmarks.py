@@ -64,6 +64,7 @@ def test_all_searches_of_the_speed_test_find_the_same(tmp_path):
         "speed.first_step",
         "speed.head_speed",
         "speed.retrieval_speed",
+        "speed.search_speed",
         "speed.verification_speed",
         "speed.storage_layouts",
         "memory.lean_proxies",
