@@ -106,7 +106,16 @@ def test_a_run_says_how_it_stands_and_goes_on_with_its_images_only(
     assert "has trained for 2 epochs. Received: 1. Raise it" in errors
 
 
+@pytest.fixture
+def ctrl_c():
+    """Python's own handler, because a shell ignores Ctrl-C in what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(cars, photos, tmp_path, monkeypatch):
     class Interrupted(keras.callbacks.CSVLogger):
         def on_epoch_begin(self, epoch, logs=None):
