@@ -261,7 +261,7 @@ def test_quickstart_runs(tmp_path):
     assert written == {"embedder.keras", "saved_model", "characters.gallery"} | pictures
     answer = r"A gallery of (\d+) drawings names ([\d.]+)% .* refuses ([\d.]+)% of"
     count, named, refused = map(float, re.search(answer, done.stdout, re.S).groups())
-    assert count == 100 * 8  # every other one of 200 characters, in 8 of 12 faces
+    assert count == 100 * 8  # half of 200 characters, in 8 of 12 faces
     assert named > 100 - refused  # the training is short, and 1 in 20 strangers may be accepted
     assert refused > 85
     loaded = keras.models.load_model(tmp_path / "embedder.keras")
