@@ -64,8 +64,8 @@ class Gallery:
         index_settings: Settings of the search by a faiss index, such as `"efSearch=64"`.
         batch_size: How many inputs the embedder gets at a time.
         image_options: How to prepare image files: `shorter_side` and `upright` of
-            `datasets.read_image`. They are saved with the gallery. Other preprocessing belongs
-            into the embedder.
+            `datasets.read_image`. They are saved with the gallery. Other preprocessing must
+            be part of the embedder.
 
     Raises:
         ValueError: If `embedder` is not a built model, or an option is unknown.

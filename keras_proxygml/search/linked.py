@@ -99,11 +99,13 @@ class LinkedEmbedder:
         """
         if "embedder" not in settings or settings["embedder"] == self.digest():
             return
-        now = "no embedder" if self.embedder is None else f"{self.embedder.name}, which differs"
+        now = "no embedder"
+        if self.embedder is not None:
+            now = f"{self.embedder.name}, which differs in its weights or layers"
         refuse(
             "embedder",
             "be the one that made the gallery's vectors",
-            f"{now} in its weights or layers",
+            now,
             "Vectors of different embedders can't be compared. Give the same embedder, or embed "
             "all items again into a new gallery.",
         )
