@@ -69,7 +69,9 @@ def similarity_graph(embeddings: Tensor, proxies: Tensor) -> Tensor:
 
 def _products(samples, proxies):
     """Products `[B, C·N]` of samples `[B, D]` and proxies `[C, N, D]`."""
-    return ops.matmul(samples, ops.transpose(ops.reshape(proxies, (-1, proxies.shape[-1]))))
+    flat = ops.reshape(proxies, (-1, proxies.shape[-1]))
+    # On CPUs, TensorFlow is slower if the many proxies are the transposed factor.
+    return ops.transpose(ops.matmul(flat, ops.transpose(samples)))
 
 
 @custom_gradient
