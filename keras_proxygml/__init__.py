@@ -27,14 +27,17 @@ from keras_proxygml.distribution import proxy_layout as proxy_layout
 from keras_proxygml.layers import ProxyGML as ProxyGML
 from keras_proxygml.layers import ProxySimilarity as ProxySimilarity
 from keras_proxygml.losses import ArcFaceLoss as ArcFaceLoss
+from keras_proxygml.losses import ContrastiveLoss as ContrastiveLoss
 from keras_proxygml.losses import CosFaceLoss as CosFaceLoss
 from keras_proxygml.losses import LiftedStructureLoss as LiftedStructureLoss
+from keras_proxygml.losses import MultiSimilarityLoss as MultiSimilarityLoss
 from keras_proxygml.losses import NormalizedSoftmaxLoss as NormalizedSoftmaxLoss
 from keras_proxygml.losses import NPairsLoss as NPairsLoss
 from keras_proxygml.losses import ProxyAnchorLoss as ProxyAnchorLoss
 from keras_proxygml.losses import ProxyGMLLoss as ProxyGMLLoss
 from keras_proxygml.losses import ProxyNCALoss as ProxyNCALoss
 from keras_proxygml.losses import SoftTripleLoss as SoftTripleLoss
+from keras_proxygml.losses import SupConLoss as SupConLoss
 from keras_proxygml.losses import TripletHardLoss as TripletHardLoss
 from keras_proxygml.losses import TripletSemiHardLoss as TripletSemiHardLoss
 from keras_proxygml.losses import proxy_gml as proxy_gml

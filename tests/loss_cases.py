@@ -6,20 +6,31 @@ from keras import ops
 
 from keras_proxygml import (
     ArcFaceLoss,
+    ContrastiveLoss,
     CosFaceLoss,
     LiftedStructureLoss,
+    MultiSimilarityLoss,
     NormalizedSoftmaxLoss,
     NPairsLoss,
     ProxyAnchorLoss,
     ProxyNCALoss,
     SoftTripleLoss,
+    SupConLoss,
     TripletHardLoss,
     TripletSemiHardLoss,
 )
 
 PER_SAMPLE = [ProxyNCALoss, NormalizedSoftmaxLoss, CosFaceLoss, ArcFaceLoss, SoftTripleLoss]
 ON_PROXIES = [*PER_SAMPLE, ProxyAnchorLoss]
-ON_EMBEDDINGS = [TripletSemiHardLoss, TripletHardLoss, NPairsLoss, LiftedStructureLoss]
+ON_EMBEDDINGS = [
+    TripletSemiHardLoss,
+    TripletHardLoss,
+    NPairsLoss,
+    LiftedStructureLoss,
+    ContrastiveLoss,
+    MultiSimilarityLoss,
+    SupConLoss,
+]
 ALL = [*ON_PROXIES, *ON_EMBEDDINGS]
 LABELS = np.array([0, 3, 4, 1, 3, 0], "int32")
 SIMILARITIES = uniform(6, 5, 2)

@@ -3,6 +3,7 @@
 from keras_proxygml.datasets.birds import cub200 as cub200
 from keras_proxygml.datasets.cars import cars196 as cars196
 from keras_proxygml.datasets.characters import glyphs as glyphs
+from keras_proxygml.datasets.class_groups import ClassGroups as ClassGroups
 from keras_proxygml.datasets.decoding import read_pixels as read_pixels
 from keras_proxygml.datasets.evaluation import evaluation_batches as evaluation_batches
 from keras_proxygml.datasets.evaluation import read_image as read_image

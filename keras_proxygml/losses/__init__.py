@@ -6,6 +6,12 @@ from keras_proxygml.losses.base import EmbeddingLoss as EmbeddingLoss
 from keras_proxygml.losses.base import ProxyLoss as ProxyLoss
 from keras_proxygml.losses.gml import ProxyGMLLoss as ProxyGMLLoss
 from keras_proxygml.losses.gml import proxy_gml as proxy_gml
+from keras_proxygml.losses.normalized_pairs import ContrastiveLoss as ContrastiveLoss
+from keras_proxygml.losses.normalized_pairs import MultiSimilarityLoss as MultiSimilarityLoss
+from keras_proxygml.losses.normalized_pairs import SupConLoss as SupConLoss
+from keras_proxygml.losses.normalized_pairs import contrastive as contrastive
+from keras_proxygml.losses.normalized_pairs import multi_similarity as multi_similarity
+from keras_proxygml.losses.normalized_pairs import sup_con as sup_con
 from keras_proxygml.losses.pairs import LiftedStructureLoss as LiftedStructureLoss
 from keras_proxygml.losses.pairs import NPairsLoss as NPairsLoss
 from keras_proxygml.losses.pairs import lifted_structure as lifted_structure

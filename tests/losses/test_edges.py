@@ -19,12 +19,14 @@ from loss_cases import (
 
 from keras_proxygml import (
     ArcFaceLoss,
+    ContrastiveLoss,
     CosFaceLoss,
     NormalizedSoftmaxLoss,
     NPairsLoss,
     ProxyAnchorLoss,
     ProxyNCALoss,
     SoftTripleLoss,
+    SupConLoss,
     TripletHardLoss,
     TripletSemiHardLoss,
     losses,
@@ -68,8 +70,11 @@ def test_batches_that_lack_positives_or_negatives(mode):
 
     (_, *values), _ = finite(total, [EMBEDDINGS], mode)
     is_zero = np.array([value == 0 for value in values]).reshape(len(ON_EMBEDDINGS), 3)
+    # Some losses need positives only, or negatives only.
+    needs_both = {NPairsLoss: [False, False], ContrastiveLoss: [False, False]}
+    needs_both[SupConLoss] = [True, False]
     for kind, zero in zip(ON_EMBEDDINGS, is_zero, strict=True):
-        assert list(zero) == [kind is not NPairsLoss] * 2 + [False], kind
+        assert list(zero) == [*needs_both.get(kind, [True, True]), False], kind
 
 
 def test_equal_embeddings_and_a_single_one():

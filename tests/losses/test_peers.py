@@ -13,13 +13,16 @@ from loss_cases import close
 import keras_proxygml
 from keras_proxygml import (
     ArcFaceLoss,
+    ContrastiveLoss,
     CosFaceLoss,
     LiftedStructureLoss,
+    MultiSimilarityLoss,
     NormalizedSoftmaxLoss,
     NPairsLoss,
     ProxyAnchorLoss,
     ProxyNCALoss,
     SoftTripleLoss,
+    SupConLoss,
     TripletHardLoss,
     TripletSemiHardLoss,
 )
@@ -81,10 +84,18 @@ ADDONS |= {f"triplet_hard_{d}": triplet(TripletHardLoss) for d in (*DISTANCES, "
 ADDONS |= {"lifted_struct": lambda c: LiftedStructureLoss(**c), "npairs": lambda c: NPairsLoss()}
 
 
+PAIRS = {f"contrastive{end}": ContrastiveLoss for end in ("", "_margins")}
+PAIRS |= {f"multi_similarity{end}": MultiSimilarityLoss for end in ("", "_unmined")}
+PAIRS |= {f"sup_con{end}": SupConLoss for end in ("", "_warm")}
+PAIRS = {case: lambda c, kind=kind: kind(**c) for case, kind in PAIRS.items()}
+
+
+# The second file holds what pytorch-metric-learning 2.9.0 prints for losses on pairs.
+@pytest.mark.parametrize(("file", "cases"), [("tfa", ADDONS), ("pairs", PAIRS)])
 @pytest.mark.parametrize("mode", FAST_MODES)
-def test_tensorflow_addons(mode):
-    data = golden("tfa_public.npz")
-    kinds = [make(config(data, case)) for case, make in ADDONS.items()]
+def test_losses_on_embeddings(mode, file, cases):
+    data = golden(f"{file}_public.npz")
+    kinds = [make(config(data, case)) for case, make in cases.items()]
 
     def total(*inputs):
         values = [loss(data["labels"], e) for loss, e in zip(kinds, inputs, strict=True)]
@@ -92,7 +103,7 @@ def test_tensorflow_addons(mode):
 
     inputs = [data["embeddings"]] * len(kinds)
     (_, *values), gradients = value_and_gradients(total, inputs, mode)
-    for i, case in enumerate(ADDONS):
+    for i, case in enumerate(cases):
         close(values[i], data[f"{case}/loss"], case)
         close(gradients[i], data[f"{case}/grad_embeddings"], case)
 
