@@ -28,6 +28,20 @@ ALLOWED = {
     "search": {"checks", "datasets", "labeled_data", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": {"checks"},
+    "training": set(),
+    "export": set(),
+    "serve": set(),
+    "cli": {
+        "checks",
+        "datasets",
+        "metrics",
+        "search",
+        "visualization",
+        "training",
+        "export",
+        "serve",
+    },
+    "__main__": {"cli"},
 }
 # They need tf.data and TensorFlow's XLA. The tests on JAX and PyTorch run without TensorFlow.
 MAY_USE_TENSORFLOW = {"datasets", "numerics"}

@@ -299,7 +299,8 @@ class Gallery:
             false_accept_rate: Which share of the unknown queries may be accepted. In (0, 1).
             precision: Which share of the accepted queries must be right. In (0, 1].
             f1: Whether to choose the greatest F1. Give exactly one of these three.
-            own_ids: As in `search`, for queries that are items of the gallery.
+            own_ids: As in `search`, for queries that are items of the gallery. Without `inputs`,
+                these items alone search the others, for instance those of untrained classes.
             confidence: How often the intervals should hold. In (0, 1).
             seed: Seed of the bootstrap.
 
@@ -310,7 +311,8 @@ class Gallery:
             ValueError: If no item is labeled, or as `search` and `search.calibrate` do.
         """
         if inputs is None:
-            matches = answers.matches_of_items(self._storage)
+            own = None if own_ids is None else self._rows_of(plain_names("own_ids", own_ids, None))
+            matches = answers.matches_of_items(self._storage, own)
         else:
             new = self._linked_queries(inputs)
             labels, _ = self._attributes(new, labels, None)
