@@ -2,6 +2,7 @@
 # make lint           checks style, formatting and types
 # make test           sets up, lints, and runs the tests on TensorFlow, except the slow ones
 # make test-all       does the same with the slow tests
+# make test-wheel     builds the wheel, and runs its commands in an empty environment
 # make test-backends  sets up and runs the tests on JAX and PyTorch, in another environment
 # make format         formats the code
 
@@ -16,7 +17,7 @@ WITHOUT_BACKEND := $(foreach part,$(NUMPY_ONLY) test_docs.py test_examples.py,--
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint test test-all test-backends test-jax test-torch format clean
+.PHONY: demo lint test test-all test-wheel test-backends test-jax test-torch format clean
 
 demo: .venv/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/quickstart.py
@@ -31,6 +32,9 @@ test: lint
 
 test-all: lint
 	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST)
+
+test-wheel:
+	PYTHON=$(PYTHON) .ci/test-wheel
 
 test-backends: test-jax test-torch
 

@@ -207,7 +207,7 @@ class Gallery:
         Raises:
             ValueError: If an id is not there.
         """
-        self._storage.remove(self._rows_of(plain_names("ids", ids, None)))
+        self._storage.remove(self._rows_of(ids))
 
     def search(
         self,
@@ -311,7 +311,7 @@ class Gallery:
             ValueError: If no item is labeled, or as `search` and `search.calibrate` do.
         """
         if inputs is None:
-            own = None if own_ids is None else self._rows_of(plain_names("own_ids", own_ids, None))
+            own = None if own_ids is None else self._rows_of(own_ids, "own_ids")
             matches = answers.matches_of_items(self._storage, own)
         else:
             new = self._linked_queries(inputs)
@@ -532,14 +532,15 @@ class Gallery:
             refuse("ids", "be new", received, "Use `update` to replace items.")
         return ids
 
-    def _rows_of(self, ids):
+    def _rows_of(self, ids, name="ids"):
         """The rows of items that must be there, each once."""
-        check_unique("ids", ids)
+        ids = plain_names(name, ids, None)
+        check_unique(name, ids)
         rows = self._storage.rows_of(ids)
         absent = np.flatnonzero(rows < 0)
         if len(absent):
             received = f"{ids[absent[0]]!r}, which is not; {len(absent)} of {len(ids)} are not"
-            refuse("ids", "be in the gallery", received, "Use `add` for new items.")
+            refuse(name, "be in the gallery", received, "Use `add` for new items.")
         return rows
 
     def _own_rows(self, own_ids, count):
