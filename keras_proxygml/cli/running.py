@@ -32,14 +32,7 @@ def run(
     options = None
     try:
         options = parse(arguments)
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        warnings.showwarning = _warn
-        with _exit_at_once():
-            if prepare is not None:
-                prepare()
-            from keras_proxygml.cli import commands
-        getattr(commands, options.command)(options)
-        sys.stdout.flush()
+        _run_command(options, prepare)
         return 0
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else ERROR
@@ -57,6 +50,19 @@ def run(
             traceback.print_exc()
         _say(f"error: {in_one_line(error, options)}")
         return ERROR
+
+
+def _run_command(options, prepare):
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        warnings.simplefilter("always", UserWarning)
+        with _exit_at_once():
+            if prepare is not None:
+                prepare()
+            from keras_proxygml.cli import commands
+        getattr(commands, options.command)(options)
+    sys.stdout.flush()
 
 
 @contextlib.contextmanager

@@ -8,10 +8,12 @@ import keras
 import numpy as np
 
 from keras_proxygml.checks import check_vectors, refuse
-from keras_proxygml.datasets import ImageFiles, evaluation_batches
+from keras_proxygml.datasets import ImageFiles, evaluation_batches, read_image
 from keras_proxygml.datasets.decoding import why_unreadable
 from keras_proxygml.datasets.reading import import_tensorflow
 from keras_proxygml.labeled_data import as_arrays, check_data, class_labels
+
+FEW = 8  # files that are read one by one, because a pipeline takes longer to build
 
 
 class Reading(NamedTuple):
@@ -72,6 +74,8 @@ def read_batches(
         return Reading(iter([Batch(vectors, np.arange(len(vectors)), None)]), 1)
     paths = _paths_of(inputs) if takes_images(embedder) else None
     if paths is not None:
+        if len(paths) <= FEW and (few := _read_few(embedder, paths, options)):
+            return few
         inputs = ImageFiles(paths, np.zeros(len(paths), int), ("",))
         return _read_files(embedder, inputs, batch_size, options, with_labels=False)
     if isinstance(inputs, ImageFiles):
@@ -129,6 +133,20 @@ def _read_files(embedder, files, batch_size, options, with_labels):
             yield Batch(_embed(embedder, images), places.astype("int64"), labels)
 
     return Reading(read(), -(-len(files) // batch_size), files.paths)
+
+
+def _read_few(embedder, paths, options):
+    """The same for a few paths, or None if one of them can't be read."""
+    size = embedder.input_shape[1]
+    if size is None or size != embedder.input_shape[2]:
+        return None
+    options = {name: value for name, value in options.items() if name != "on_error"}
+    try:
+        images = np.stack([read_image(path, image_size=size, **options) for path in paths])
+    except (OSError, ValueError):
+        return None
+    names = np.array([os.fspath(path) for path in paths])
+    return Reading(iter([Batch(_embed(embedder, images), np.arange(len(paths)), None)]), 1, names)
 
 
 def _until_error(data, paths):
