@@ -166,9 +166,8 @@ def copy_shortened(source, target, shorten):
     target.append(unit_rows(np.concatenate(vectors)), *parts)
 
 
-def items(storage, batch_size, make):
-    """All items in the order of insertion, each made by `make` of its four parts."""
-    rows = np.flatnonzero(~storage.removed)
+def items(storage, rows, batch_size, make):
+    """The items of rows, each made by `make` of its four parts."""
     for first in range(0, len(rows), batch_size):
         some = rows[first : first + batch_size]
         parts = storage.ids(some), vectors_of(storage, some), storage.labels(some)
