@@ -6,9 +6,42 @@ import numpy as np
 
 from keras_proxygml import datasets, metrics
 from keras_proxygml.checks import refuse
-from keras_proxygml.cli import galleries, printing
+from keras_proxygml.cli import galleries, pages, printing, training
 from keras_proxygml.datasets.decoding import why_unreadable
-from keras_proxygml.training import open_run
+from keras_proxygml.datasets.folders import has_split
+from keras_proxygml.training import fine_tune, open_run
+
+CHECKED = 256  # images that an exported file is checked with
+
+
+def train(options):
+    """Trains an embedder, and makes a gallery and a report of it."""
+    recipe = training.recipe_of(options)
+    is_split = has_split(options.photos)
+    seed = options.split_seed if is_split else options.split_seed or 0
+    train, test = datasets.image_folder(options.photos, seed=seed)
+    training.say_what_starts(options, train, test, recipe)
+    split = "that of train/ and test/" if is_split else f"a random half of the classes, seed {seed}"
+    fine_tune(
+        train,
+        test,
+        backbone=options.backbone,
+        weights=options.weights,
+        recipe=recipe,
+        output=options.output,
+        seed=options.seed,
+        split=split,
+    )
+    run = open_run(options.output)
+    printing.stage(f"Indexing all images into {run.gallery_path} ...")
+    with galleries.open_or_make_gallery(run) as gallery:
+        galleries.add_files(gallery, datasets.class_folders(options.photos))
+        galleries.calibrate_if_possible(gallery, run, options.false_accept_rate)
+        try:
+            pages.write(run, gallery, run.path / "report.html")
+        except ImportError as error:  # of an extra; the training was not in vain
+            printing.stage(f"No report: {error} Then: keras-proxygml report {run.path}")
+    training.say_what_is_there(run)
 
 
 def evaluate(options):
@@ -135,3 +168,44 @@ def _sentence(answer):
     if answer["known"] is False:
         return f"{answer['query']}: unknown, below the threshold {answer['threshold']:.3f}"
     return f"{answer['query']}: {answer['label'] or 'no image with a label'}"
+
+
+def report(options):
+    """Writes the report, the model card and the projector's files of a run."""
+    run = open_run(options.run)
+    with galleries.open_gallery(run) as gallery:
+        pages.write(run, gallery, options.output or run.path / "report.html")
+
+
+def serve(options):
+    """Serves the search page of a run until Ctrl-C."""
+    from keras_proxygml.serve import serve
+
+    run = open_run(options.run)
+    with galleries.open_gallery(run) as gallery:
+        serve(gallery, host=options.host, port=options.port, token=options.token)
+
+
+def export(options):
+    """Exports the embedder of a run, and compares the file with it."""
+    from keras_proxygml.export import export
+
+    run = open_run(options.run)
+    suffix = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}.get(options.format, "")
+    path = options.output or run.path / "exported" / f"{options.format}{suffix}"
+    files = None if options.no_check else _some(run.test_files())
+    side = run.description["shorter_side"]
+    found = export(run.embedder, path, format=options.format, check=files, shorter_side=side)
+    printing.stage(f"{found.path}, {found.size / 1e6:.1f} MB")
+    if found.least_cosine is not None:
+        printing.stage(
+            f"In its own runtime, on {printing.counted(found.images, 'image')}: largest difference "
+            f"{found.largest_difference:.2g}, least cosine {found.least_cosine:.6f}, "
+            f"Recall@1 {found.recall_after:.3f} (before {found.recall_before:.3f})."
+        )
+
+
+def _some(files):
+    """The first images of a few classes."""
+    few = slice(0, CHECKED)
+    return datasets.ImageFiles(files.paths[few], files.labels[few], files.class_names)

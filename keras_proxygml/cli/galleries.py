@@ -131,6 +131,14 @@ def calibrate(gallery, run, rate):
     )
 
 
+def calibrate_if_possible(gallery, run, rate):
+    """The same, but says why there is no threshold instead of failing."""
+    try:
+        calibrate(gallery, run, rate)
+    except ValueError as error:
+        printing.stage(f"  No threshold of the unknown: {error}")
+
+
 def outgrown(gallery) -> str | None:
     """Why the gallery has outgrown its threshold, or None."""
     calibration = gallery.calibration

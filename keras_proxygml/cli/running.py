@@ -72,7 +72,7 @@ def _exit_at_once():
     if before is not signal.default_int_handler:  # a shell ignores Ctrl-C in the background
         yield
         return
-    signal.signal(signal.SIGINT, lambda *_: (_say("stopped."), os._exit(INTERRUPTED)))
+    signal.signal(signal.SIGINT, lambda *_: (_say("Stopped."), os._exit(INTERRUPTED)))
     yield
     signal.signal(signal.SIGINT, before)
 
@@ -105,14 +105,13 @@ def _is_disk_full(error, options):
 
 
 def _what_is_kept(options):
-    if options is None:
-        return "stopped."
-    keeps = {
-        "train": f"stopped. {options.command and getattr(options, 'output', '')} keeps every whole "
-        "epoch: the same command goes on after it.",
-        "index": "stopped. The gallery keeps what was added: the same command adds the rest.",
-    }
-    return keeps.get(options.command, "stopped.")
+    if options is not None and options.command == "train":
+        from keras_proxygml.training import how_to_go_on
+
+        return how_to_go_on(options.output)
+    if options is not None and options.command == "index":
+        return "Stopped. The gallery keeps what was added: the same command adds the rest."
+    return "Stopped."
 
 
 def _warn(message, category, *_, **__):

@@ -9,6 +9,7 @@ from keras_proxygml.checks import refuse
 from keras_proxygml.cli import printing
 from keras_proxygml.training import RECIPES
 
+SHOWN = ("recall@1", "recall@8", "map@r", "nmi")
 SMALL_SIZE = 96  # pixels, for the network that learns from scratch in minutes
 
 
@@ -63,3 +64,17 @@ def say_what_starts(options, train, test, recipe):
             "The backbone starts at random. A trained one is much better: --backbone FILE.keras, "
             "or --backbone EfficientNetV2B0 --weights imagenet, which downloads its weights."
         )
+
+
+def say_what_is_there(run):
+    """Says how good the embedder is, and what to do next."""
+    rows = [
+        (title, *(f"{run.results[when][name]:.3f}" for name in SHOWN))
+        for title, when in (("before training", "before"), ("after training", "after"))
+    ]
+    printing.stage("On classes that were not trained on:")
+    printing.table(("", *SHOWN), rows)
+    printing.stage(
+        f"Look at {run.path / 'report.html'}. Then: keras-proxygml search {run.path} PHOTO, "
+        f"keras-proxygml serve {run.path}, or keras-proxygml index {run.path} MORE_PHOTOS"
+    )
