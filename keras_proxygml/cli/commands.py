@@ -16,10 +16,10 @@ CHECKED = 256  # images that an exported file is checked with
 
 def train(options):
     """Trains an embedder, and makes a gallery and a report of it."""
-    recipe = training.recipe_of(options)
     is_split = has_split(options.photos)
     seed = options.split_seed if is_split else options.split_seed or 0
     train, test = datasets.image_folder(options.photos, seed=seed)
+    recipe = training.recipe_of(options, len(train.class_names))
     training.say_what_starts(options, train, test, recipe)
     split = "that of train/ and test/" if is_split else f"a random half of the classes, seed {seed}"
     fine_tune(

@@ -57,7 +57,7 @@ def _run_command(options, prepare):
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         warnings.simplefilter("always", UserWarning)
-        with _exit_at_once():
+        with _quietly(options.debug):
             if prepare is not None:
                 prepare()
             from keras_proxygml.cli import commands
@@ -66,15 +66,27 @@ def _run_command(options, prepare):
 
 
 @contextlib.contextmanager
-def _exit_at_once():
-    """Inside, Ctrl-C ends the process at once: some imports turn it into other errors."""
-    before = signal.getsignal(signal.SIGINT)
-    if before is not signal.default_int_handler:  # a shell ignores Ctrl-C in the background
+def _quietly(is_shown):
+    """Imports inside print no logs. Ctrl-C ends the process at once: they make other errors of it.
+
+    TensorFlow logs before it reads how much to log, and not through Python.
+    """
+    stderr, before = os.dup(2), signal.getsignal(signal.SIGINT)
+
+    def stop(*_):
+        os.write(stderr, f"{PROGRAM}: Stopped.\n".encode())
+        os._exit(INTERRUPTED)
+
+    if before is signal.default_int_handler:  # a shell ignores Ctrl-C in the background
+        signal.signal(signal.SIGINT, stop)
+    try:
+        if not is_shown:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         yield
-        return
-    signal.signal(signal.SIGINT, lambda *_: (_say("Stopped."), os._exit(INTERRUPTED)))
-    yield
-    signal.signal(signal.SIGINT, before)
+    finally:
+        os.dup2(stderr, 2)
+        signal.signal(signal.SIGINT, before)
+        os.close(stderr)
 
 
 def in_one_line(error, options):

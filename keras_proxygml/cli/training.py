@@ -10,11 +10,13 @@ from keras_proxygml.cli import printing
 from keras_proxygml.training import RECIPES
 
 SHOWN = ("recall@1", "recall@8", "map@r", "nmi")
+# A sample is compared with the proxies of so many classes. The paper's 0.05 of 98 classes is 5.
+FEWEST, USUAL = 2, 5
 SMALL_SIZE = 96  # pixels, for the network that learns from scratch in minutes
 
 
-def recipe_of(options):
-    """The recipe that the options name, with their changes."""
+def recipe_of(options, classes):
+    """The recipe that the options name, with their changes, for so many classes to train on."""
     is_trained = options.weights or Path(options.backbone).exists()
     name = (options.recipe or ("fine_tune" if is_trained else "from_scratch")).replace("-", "_")
     if name not in RECIPES:
@@ -26,8 +28,10 @@ def recipe_of(options):
     changes["image_size"] = options.image_size
     if options.backbone == "small" and recipe.image_size is None:
         changes["image_size"] = options.image_size or SMALL_SIZE
+    if recipe.ratio * classes < FEWEST:
+        changes["ratio"] = min(1.0, USUAL / classes)
     changes = {name: value for name, value in changes.items() if value is not None}
-    return recipe.replace(**changes, **_settings(options.set, recipe))
+    return recipe.replace(**changes | _settings(options.set, recipe))
 
 
 def _settings(pairs, recipe):
@@ -56,7 +60,8 @@ def say_what_starts(options, train, test, recipe):
     ]
     printing.stage(f"Training on {halves[0]}, testing on {halves[1]}.")
     printing.stage(
-        f"Backbone {options.backbone}, recipe {recipe.name}, {recipe.epochs} epochs. "
+        f"Backbone {options.backbone}, recipe {recipe.name}, {recipe.epochs} epochs, "
+        f"{recipe.image_size or 'its own'} pixels, ratio {recipe.ratio:.3g}. "
         f"Results go to {options.output}."
     )
     if not (options.weights or Path(options.backbone).exists()):
