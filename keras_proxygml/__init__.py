@@ -21,6 +21,7 @@ from keras_proxygml import models as models
 from keras_proxygml import optimizers as optimizers
 from keras_proxygml import regularizers as regularizers
 from keras_proxygml import search as search
+from keras_proxygml import training as training
 from keras_proxygml import visualization as visualization
 from keras_proxygml.callbacks import RetrievalEvaluation as RetrievalEvaluation
 from keras_proxygml.distribution import proxy_layout as proxy_layout
