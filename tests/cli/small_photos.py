@@ -14,8 +14,8 @@ def write_photos(folder, classes=8, images=6, size=48):
     rng = np.random.default_rng(0)
     for half, (drawings, labels) in zip(("a", "b"), glyphs(), strict=True):
         for label in range(classes // 2):
-            ink, paper = rng.uniform(0, 120, 3), rng.uniform(140, 255, 3)
             for number in np.flatnonzero(labels == label)[:images]:
+                ink, paper = rng.uniform(0, 120, 3), rng.uniform(140, 255, 3)
                 drawing = Image.fromarray(drawings[number, ..., 0]).resize((size, size))
                 share = np.asarray(drawing)[..., None] / 255
                 write(
