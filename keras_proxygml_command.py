@@ -5,6 +5,7 @@ executed until a command needs it. `--help` and mistakes are answered at once.
 """
 
 import importlib.util
+import os
 import sys
 
 
@@ -23,7 +24,7 @@ def main() -> int:
     from keras_proxygml.cli import run
 
     loader = spec.loader
-    return run(prepare=lambda: loader.exec_module(package))
+    return run(prepare=lambda: loader.exec_module(package), exit_at_once=os._exit)
 
 
 if __name__ == "__main__":

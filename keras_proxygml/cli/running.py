@@ -18,13 +18,18 @@ ERROR, INTERRUPTED = 1, 130
 
 
 def run(
-    arguments: Sequence[str] | None = None, *, prepare: Callable[[], object] | None = None
+    arguments: Sequence[str] | None = None,
+    *,
+    prepare: Callable[[], object] | None = None,
+    exit_at_once: Callable[[int], object] | None = None,
 ) -> int:
     """Runs the command line.
 
     Args:
         arguments: The arguments, by default those of the program.
         prepare: What to call before a command, which imports the package.
+        exit_at_once: How to end the process on a full disk, `os._exit`. HDF5 tries again to write
+            what it could not, and crashes.
 
     Returns:
         The exit code: 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C.
@@ -49,6 +54,9 @@ def run(
         if options is not None and options.debug:
             traceback.print_exc()
         _say(f"error: {in_one_line(error, options)}")
+        if exit_at_once is not None and _is_disk_full(error, options):
+            sys.stdout.flush()
+            exit_at_once(ERROR)
         return ERROR
 
 
@@ -93,7 +101,9 @@ def in_one_line(error, options):
     """The message of an error on one line, and what to do about it."""
     message = " ".join(str(error).split())
     if _is_disk_full(error, options):
-        return f"the disk is full: {message} Free some space, and run the same command again."
+        where = getattr(options, "output", None) or getattr(options, "run", None)
+        at = f", at {where}" if where else ""
+        return f"the disk is full{at}. Free some space, and run the same command again."
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: {error.filename}"
     if isinstance(error, (ValueError, OSError, ImportError)) and message:

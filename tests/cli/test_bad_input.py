@@ -140,9 +140,9 @@ def test_debug_shows_the_traceback(cli, tmp_path):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (OSError(28, "No space left on device", "run/log.csv"), "the disk is full: "),
-        (RuntimeError("database or disk is full"), "the disk is full: "),
-        (OSError("Unable to write (errno = 28, error message = 'x')"), "the disk is full: "),
+        (OSError(28, "No space left on device", "run/log.csv"), "the disk is full. Free"),
+        (RuntimeError("database or disk is full"), "the disk is full. Free"),
+        (OSError("Unable to write (errno = 28, error message = 'x')"), "the disk is full. Free"),
         (PermissionError(13, "Permission denied", "run"), "Permission denied: run"),
         (ValueError("`x` must\n be y."), "`x` must be y."),
         (KeyError("x"), "KeyError: 'x'. Add --debug to see where."),
