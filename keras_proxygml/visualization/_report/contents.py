@@ -53,7 +53,7 @@ def contents(tested, trained, others, *, neighbors, max_images, num_bytes, thres
     return {
         "scores": _scores(tested, others, raw, small.items, seed),
         "lists": lists,
-        "items": items,
+        "numbers": items,
         "captions": _captions(tested, trained, items),
         "found": found,
         "wall": wall,
@@ -184,7 +184,7 @@ def payload(found: dict[str, Any]) -> dict[str, Any]:
     Args:
         found: What `contents` returns.
     """
-    index = {item: i for i, item in enumerate(found["items"].tolist())}
+    index = {item: i for i, item in enumerate(found["numbers"].tolist())}
     index[-1] = -1
 
     def numbered(items):
@@ -200,7 +200,7 @@ def payload(found: dict[str, Any]) -> dict[str, Any]:
         "classes": found["captions"]["names"],
         "labels": found["captions"]["labels"].tolist(),
         "titles": found["captions"]["titles"],
-        "halves": int((found["items"] < found["count"]).sum()),
+        "halves": int((found["numbers"] < found["count"]).sum()),
         "wall": {
             "queries": numbered(wall),
             "places": numbered(search.places[wall]),
