@@ -7,6 +7,7 @@ import numpy as np
 from keras_proxygml.checks import refuse
 from keras_proxygml.cli import printing
 from keras_proxygml.datasets import ImageFiles
+from keras_proxygml.metrics import confidence_intervals, query_results
 
 
 def write(run, gallery, path):
@@ -38,9 +39,30 @@ def write(run, gallery, path):
         history=run.history_path,
         threshold=gallery.threshold,
     )
-    projector_files(run.path / "projector", embeddings, names, test)
-    model_card(run.path / "README.md", run)
+    projector_files(run.path / "projector", embeddings, images=test, labels=names)
+    model_card(
+        run.path / "README.md",
+        run.embedder,
+        data={
+            "folder": run.description["train"]["folder"],
+            "split": run.description["split"],
+            "training images": sum(run.description["train"]["images"]),
+            "classes trained on": len(run.class_names),
+            "test images": len(test),
+            "classes tested on": len(test.class_names),
+        },
+        recipe=run.description["arguments"] | run.description["recipe"],
+        scores={
+            "before training": _numbers(run.results["before"]),
+            "after training": confidence_intervals(query_results(embeddings, names)),
+        },
+    )
     printing.stage(f"Wrote {path}, {run.path / 'README.md'} and {run.path / 'projector'}.")
+
+
+def _numbers(metrics):
+    """The metrics, without the seconds that computing them took."""
+    return {name: value for name, value in metrics.items() if name != "seconds"}
 
 
 def _held(files, vectors):

@@ -81,7 +81,8 @@ def curves_of(history: Any, every: int | None = None) -> dict[str, dict[int, flo
     """Each name's values by epoch, `{name: {epoch: value}}`, of one or several histories."""
     if every is not None:
         check_integer("every", every, minimum=1)
-    curves, last, shift = {}, 0, 0
+    curves: dict[str, dict[int, float]] = {}
+    last = shift = 0
     for one in history if isinstance(history, (list, tuple)) else [history]:
         is_file = isinstance(one, (str, os.PathLike))
         for epochs, values in _parts_of_file(one) if is_file else [_part(one, every)]:

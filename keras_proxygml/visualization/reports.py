@@ -89,7 +89,7 @@ def report(
     reading = image_options or {}
     tested = examples("images", embeddings, images, labels, class_names, reading)
     if len(tested.names) < 2:
-        received = f"{len(tested.labels)} images of {tested.names[0]!r}"
+        received = f"{len(tested.titles)} images of {tested.names[0]!r}"
         refuse("labels", "be of at least two classes", received, "Strangers are part of the test.")
     trained = _training(embeddings, train, train_embeddings, reading)
     others = {
@@ -134,4 +134,4 @@ def _baseline(name, embeddings, tested, images, reading):
             return embeddings[tested.places]
         received = f"{len(embeddings)} vectors of {name!r}"
         refuse("baselines", f"have {tested.given_count} vectors each, one per image", received)
-    return vectors_of("baselines", embeddings, inputs, reading)[0]
+    return vectors_of("images", embeddings, inputs, reading)[0]

@@ -1,19 +1,40 @@
 """All that a page contains, before it is written as HTML."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from keras_proxygml.visualization._report import findings
 from keras_proxygml.visualization._report.plane import places_on_map
-from keras_proxygml.visualization._report.thumbnails import Images, read_thumbnails
+from keras_proxygml.visualization._report.thumbnails import (
+    Images,
+    read_thumbnails,
+    warn_of_unreadable,
+)
 
 LISTED = 24  # entries of each list
 LARGE = 0.25  # share of the bytes for larger pictures of what the lists show
+LARGE_QUERIES = 40  # queries that have larger pictures
 ENOUGH = 96  # side of pictures that need no larger ones
 PER_ITEM, FIXED = 250, 700_000  # bytes of the page besides the pictures, about
 GRID = 10_000  # similarities of the threshold are multiples of 1 / GRID
 STRANGERS = 0.01  # share of them that the first threshold accepts
+
+
+class Shown(NamedTuple):
+    """Which items a page shows.
+
+    Attributes:
+        sample: Those of the map and the threshold's curve, rising: all if there is room.
+        wall: The queries of the wall, the worst first.
+        focus: Those that lists and the first queries show, in larger pictures.
+        items: All that are named anywhere, those that need a picture first.
+    """
+
+    sample: np.ndarray
+    wall: np.ndarray
+    focus: np.ndarray
+    items: np.ndarray
 
 
 def contents(tested, trained, others, *, neighbors, max_images, num_bytes, threshold, seed):
@@ -30,37 +51,25 @@ def contents(tested, trained, others, *, neighbors, max_images, num_bytes, thres
     classes, count = tested.labels, len(tested.labels)
     found = findings.search(tested.vectors, classes, neighbors)
     lists = _lists(tested, trained, found)
-    order = np.random.default_rng(seed).permutation(count)
-    sample = np.sort(order[: count if count <= max_images else max_images // 2])
-    wall = _wall(found, sample, order, max_images, count)
-    focus = np.unique(np.concatenate([_items_of(lists), found.places[wall[:40]].ravel(), wall[:40]]))
-    pairs = lists["pairs"]
-    ends = np.concatenate([pairs.first, pairs.second])[_twice(pairs)] if len(pairs.first) else []
-    wanted = [focus, ends, wall, found.places[wall].ravel(), sample, found.rows[:, sample].ravel()]
-    items = _first_of(wanted)
+    shown = _shown(found, lists, count, max_images, seed)
     images = Images(tested.images, *([trained.images] if trained else []))
-    pictured = np.sort(items[:max_images])
-    room = (num_bytes - FIXED - PER_ITEM * len(items)) * 3 / 4  # base64 takes 4 bytes for 3
-    small = read_thumbnails(images, pictured, room * (1 - LARGE))
-    pictures = [small]
-    if small.pixels.shape[1] < ENOUGH:
-        large = read_thumbnails(images, np.intersect1d(focus, small.items), room * LARGE)
-        pictures += [large] if large.pixels.shape[1] > small.pixels.shape[1] else []
+    pictures = _pictures(images, shown, max_images, num_bytes)
+    small = pictures[0]
     raw = findings.pixel_vectors(small.pixels) if len(small.items) else np.zeros((0, 1))
-    lists |= _with_pixels(lists.pop("pairs"), small.items, raw, count)
-    items = np.sort(items)
-    points, how = places_on_map(tested.vectors[sample], seed)
+    lists |= _with_pixels(lists.pop("pairs"), small.items, raw)
+    points, how = places_on_map(tested.vectors[shown.sample], seed)
+    items = np.sort(shown.items)
     return {
         "scores": _scores(tested, others, raw, small.items, seed),
         "lists": lists,
-        "items": items,
+        "numbers": items,
         "captions": _captions(tested, trained, items),
         "found": found,
-        "wall": wall,
-        "sample": sample,
+        "wall": shown.wall,
+        "sample": shown.sample,
         "points": points,
         "how": how,
-        "right": classes[found.places[sample, 0]] == classes[sample],
+        "right": (classes[found.places[:, 0]] == classes)[shown.sample],
         "threshold": _threshold(threshold, found.best[1]),
         "pictures": pictures,
         "unreadable": _unreadable(tested, trained, small.unreadable, images),
@@ -70,6 +79,30 @@ def contents(tested, trained, others, *, neighbors, max_images, num_bytes, thres
         "trained": len(trained.titles) if trained else 0,
         "pictured": len(small.items),
     }
+
+
+def _shown(found, lists, count, max_images, seed):
+    """Chooses what to show, at random where there is too much."""
+    order = np.random.default_rng(seed).permutation(count)
+    sample = np.sort(order[: count if count <= max_images else max_images // 2])
+    wall = _wall(found, order, max_images, count)
+    first = wall[:LARGE_QUERIES]
+    focus = np.concatenate([_items_of(lists), first, found.places[first].ravel()])
+    rows = found.rows[:, sample].ravel()
+    wanted = [focus, _ends_of(lists["pairs"]), wall, found.places[wall].ravel(), sample, rows]
+    return Shown(sample, wall, np.unique(focus), _first_of(wanted))
+
+
+def _pictures(images, shown, max_images, num_bytes):
+    """Thumbnails of the items, and larger ones of a few if those are small."""
+    room = (num_bytes - FIXED - PER_ITEM * len(shown.items)) * 3 / 4  # base64 takes 4 bytes for 3
+    items = np.sort(shown.items[:max_images])
+    small = read_thumbnails(images, items, room * (1 - LARGE))
+    warn_of_unreadable([str(images[item]) for item in small.unreadable])
+    if small.pixels.shape[1] >= ENOUGH:
+        return [small]
+    large = read_thumbnails(images, np.intersect1d(shown.focus, small.items), room * LARGE)
+    return [small, large] if large.pixels.shape[1] > small.pixels.shape[1] else [small]
 
 
 def _lists(tested, trained, found):
@@ -87,7 +120,7 @@ def _lists(tested, trained, found):
     }
 
 
-def _wall(found, sample, order, max_images, count):
+def _wall(found, order, max_images, count):
     """The queries that the page shows, the worst first."""
     worst = found.worst_first()
     if count <= max_images:
@@ -102,9 +135,9 @@ def _items_of(lists):
     return np.array(confused + suspected, int)
 
 
-def _twice(pairs):
+def _ends_of(pairs):
     kept = pairs.compared()
-    return np.concatenate([kept, kept + len(pairs.first)])
+    return np.concatenate([pairs.first[kept], pairs.second[kept]])
 
 
 def _first_of(parts):
@@ -115,7 +148,7 @@ def _first_of(parts):
     return items[items >= 0]
 
 
-def _with_pixels(pairs, pictured, raw, count):
+def _with_pixels(pairs, pictured, raw):
     """The near duplicates with the most similar pixels: across both halves, and within one."""
     kept = pairs.compared()
     first, second = pairs.first[kept], pairs.second[kept]
@@ -124,16 +157,13 @@ def _with_pixels(pairs, pictured, raw, count):
     rows = [np.searchsorted(pictured, x) for x in (first, second)]
     alike = findings.correlations(raw[rows[0]], raw[rows[1]]) if len(kept) else np.zeros(0)
     order = np.argsort(-alike, kind="stable")
-    across = pairs.across[kept][order]
-    listed = [
-        {"first": int(a), "second": int(b), "cosine": float(c), "pixels": float(p)}
-        for a, b, c, p in zip(
-            *(x[order] for x in (first, second, pairs.similarities[kept], alike)), strict=True
-        )
-    ]
+    columns = (x[order].tolist() for x in (first, second, pairs.similarities[kept], alike))
+    names = ("first", "second", "cosine", "pixels")
+    listed = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    is_leak = pairs.across[kept][order].tolist()
     return {
-        "leaks": [row for row, is_leak in zip(listed, across, strict=True) if is_leak][:LISTED],
-        "copies": [row for row, is_leak in zip(listed, across, strict=True) if not is_leak][:LISTED],
+        "leaks": [row for row, leak in zip(listed, is_leak, strict=True) if leak][:LISTED],
+        "copies": [row for row, leak in zip(listed, is_leak, strict=True) if not leak][:LISTED],
         "number_of_leaks": int(pairs.across.sum()),
         "number_of_copies": int((~pairs.across).sum()),
         "least_cosine": pairs.threshold,
@@ -184,7 +214,7 @@ def payload(found: dict[str, Any]) -> dict[str, Any]:
     Args:
         found: What `contents` returns.
     """
-    index = {item: i for i, item in enumerate(found["items"].tolist())}
+    index = {item: i for i, item in enumerate(found["numbers"].tolist())}
     index[-1] = -1
 
     def numbered(items):
@@ -200,7 +230,7 @@ def payload(found: dict[str, Any]) -> dict[str, Any]:
         "classes": found["captions"]["names"],
         "labels": found["captions"]["labels"].tolist(),
         "titles": found["captions"]["titles"],
-        "halves": int((found["items"] < found["count"]).sum()),
+        "halves": int((found["numbers"] < found["count"]).sum()),
         "wall": {
             "queries": numbered(wall),
             "places": numbered(search.places[wall]),

@@ -30,7 +30,8 @@ class Found(NamedTuple):
     Attributes:
         places: The nearest items. `[M, k]`.
         similarities: Their cosines. `[M, k]`.
-        best: Cosines of the best item of the own class and of any other, -inf without one. `[2, M]`.
+        best: Cosines of the best item of the own class and of any other; -inf without one.
+            `[2, M]`.
         rows: These items, -1 without one. `[2, M]`.
     """
 

@@ -66,10 +66,7 @@ def examples(
     """
     labels, class_names = _labels_of(images, labels, class_names)
     images = images_of(name, images)
-    vectors, places = vectors_of(f"{name}'s embeddings", embeddings, images, reading)
-    check_same_length("embeddings", places, name, images, "Give one per image.") if not hasattr(
-        embeddings, "predict"
-    ) else None
+    vectors, places = vectors_of(name, embeddings, images, reading)
     numbers, given, names = None, None, []
     if labeled or labels is not None:
         given = check_labels("labels", [] if labels is None else labels)
@@ -119,19 +116,20 @@ def vectors_of(name, embeddings, images, reading):
     """Vectors `[n, D]` and their places among the images, `[n]`.
 
     Args:
-        name: What to call the vectors in an error.
+        name: Name of the argument that holds the images.
         embeddings: A Keras model, or vectors.
         images: What `images_of` returns.
         reading: Arguments of `evaluation_batches`.
     """
     if not hasattr(embeddings, "predict"):
         vectors = check_vectors("embeddings", embeddings)
+        check_same_length("embeddings", vectors, name, images, "Give one per image.")
         return vectors, np.arange(len(vectors))
     paths = [os.fspath(image) for image in images] if is_path(images[0]) else None
     inputs = images if paths is None else paths
     read = list(read_batches(embeddings, inputs, 32, reading).batches)
     if not read:
-        refuse(name, "be of some images that can be read", f"{len(images)} images, none of them")
+        refuse(name, "have some images that can be read", f"{len(images)} images, none of them")
     places = np.concatenate([batch.places for batch in read])
     return check_vectors(name, np.concatenate([batch.vectors for batch in read])), places
 

@@ -63,7 +63,7 @@ def render(found: dict[str, Any], *, title: str, history: Any, metrics: Any) -> 
 
     charts = [] if history is None else _charts(curves_of(history))
     captions = found["captions"]
-    index = {item: i for i, item in enumerate(found["items"].tolist())}
+    index = {item: i for i, item in enumerate(found["numbers"].tolist())}
     names = captions["names"]
 
     def caption(item):
@@ -111,7 +111,7 @@ def _number(value):
 def _class_counts(found, names):
     """Name and number of queries of each class on the wall, by name."""
     labels = np.array(found["captions"]["labels"])
-    rows = np.searchsorted(found["items"], found["wall"])
+    rows = np.searchsorted(found["numbers"], found["wall"])
     classes, counts = np.unique(labels[rows], return_counts=True)
     listed = zip(classes.tolist(), counts.tolist(), strict=True)
     return sorted(((c, names[c], n) for c, n in listed), key=lambda row: (row[1], row[0]))

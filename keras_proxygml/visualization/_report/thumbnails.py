@@ -3,6 +3,8 @@
 import base64
 import io
 import os
+import warnings
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -107,6 +109,42 @@ def read_thumbnails(images: Images, items: np.ndarray, num_bytes: float) -> Thum
     kept = np.array([item for item in items.tolist() if item not in unreadable], int)
     pixels = np.stack([read[i][0] for i in kept]) if len(kept) else np.zeros((0, side, side, 3))
     return Thumbnails(kept, pixels.astype("uint8"), unreadable)
+
+
+def squares(images: Images, items: Iterable[int], side: int) -> Iterator[Any]:
+    """Squares of exactly this side, in order; None, and one warning, for files that can't be read.
+
+    Args:
+        images: All images.
+        items: Numbers of those to read.
+        side: Height and width in pixels.
+
+    Yields:
+        A `PIL.Image` in RGB, or None.
+    """
+    missing = []
+
+    def read(item):
+        try:
+            return images.square(item, side).resize((side, side))
+        except (OSError, ValueError):
+            if not isinstance(images[item], (str, os.PathLike)):
+                raise
+            missing.append(str(images[item]))
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield from pool.map(read, items)
+    warn_of_unreadable(missing)
+
+
+def warn_of_unreadable(paths: list[str]) -> None:
+    """Warns of files that can't be read, if there are any."""
+    if paths:
+        warnings.warn(
+            f"{len(paths):,} images cannot be read, the first of which is {min(paths)}.",
+            stacklevel=4,
+        )
 
 
 def _all(images, items, side):

@@ -1,7 +1,8 @@
 // The map of embeddings. D3 zooms, pans and finds the nearest point; a canvas shows the points.
 const SPACE = 4095, CLOSE = 90; // with fewer points in view, they become pictures
 const canvas = $("map-canvas"), context = canvas.getContext("2d");
-const points = data.map.items.map((item, i) => ({ item, x: data.map.x[i], y: SPACE - data.map.y[i], right: data.map.right[i] }));
+const WIDE = canvas.clientWidth > canvas.clientHeight ? 1.6 : 1; // stretches the map on wide screens
+const points = data.map.items.map((item, i) => ({ item, x: WIDE * data.map.x[i], y: SPACE - data.map.y[i], right: data.map.right[i] }));
 const tree = d3.quadtree(points, (p) => p.x, (p) => p.y);
 let transform = d3.zoomIdentity, fit = { scale: 1, x: 0, y: 0 }, groups = [], chosen = null, waiting = false;
 
@@ -131,9 +132,8 @@ new ResizeObserver(() => {
   const { clientWidth: width, clientHeight: height } = canvas;
   canvas.width = width * devicePixelRatio;
   canvas.height = height * devicePixelRatio;
-  const scale = (Math.min(width, height) - 32) / SPACE;
-  const spread = Math.min(1.6, width / height);
-  fit = { scale, x: (width - SPACE * scale) / 2, y: (height - SPACE * scale) / 2, spread };
+  const scale = (Math.min(width / WIDE, height) - 48) / SPACE;
+  fit = { scale, x: (width - WIDE * SPACE * scale) / 2, y: (height - SPACE * scale) / 2 };
   zoom.extent([[0, 0], [width, height]]).translateExtent([[-width / 2, -height / 2], [1.5 * width, 1.5 * height]]);
   draw();
 }).observe(canvas);
