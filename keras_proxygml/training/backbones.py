@@ -135,12 +135,15 @@ def _is_preset(backbone):
 def _make_network(backbone, size, weights):
     """Makes or loads a network, and its own preprocessing."""
     shape = (size, size, 3)
+    if hub.is_hub_backbone(backbone):
+        return hub.copied(backbone), None
     if isinstance(backbone, keras.Model):
         return _copied(backbone), None
     if _is_preset(backbone):
         return hub.load_preset(backbone)
     if Path(backbone).is_file():
-        return hub.load_model(backbone), None
+        network = hub.load_model(backbone)
+        return hub.copied(network) if hub.is_hub_backbone(network) else network, None
     if backbone == "small":
         return small_backbone(shape), None
     if backbone == "bn_inception":

@@ -37,10 +37,28 @@ def load_model(path):
     return keras.models.load_model(path, compile=False)
 
 
+def copied(backbone):
+    """Copies a backbone of KerasHub, with position embeddings of the size of its images.
+
+    DINOv2 trains position embeddings that are interpolated to the size of the images, but saves
+    them interpolated to the size of its pretraining, which loses some of what they learned. If both
+    sizes are equal, nothing is lost.
+    """
+    config = backbone.get_config()
+    if "position_embedding_shape" in config:
+        config["position_embedding_shape"] = config["image_shape"]
+    copy = type(backbone).from_config(config)
+    for old, new in zip(backbone.weights, copy.weights, strict=True):
+        if old.shape != new.shape:
+            old = next(w for w in backbone.weights if w.name == f"interpolated_{old.name}")
+        new.assign(old)
+    return copy
+
+
 def load_preset(folder):
     """Loads the backbone of a preset in a local folder, and its image preprocessing or None."""
     keras_hub = import_keras_hub()
-    backbone = keras_hub.models.Backbone.from_preset(str(folder))
+    backbone = copied(keras_hub.models.Backbone.from_preset(str(folder)))
     if not (Path(folder) / "image_converter.json").is_file():
         return backbone, None
     return backbone, keras_hub.layers.ImageConverter.from_preset(str(folder))
