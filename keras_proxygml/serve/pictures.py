@@ -24,12 +24,15 @@ class TooLargeError(ValueError):
     """An upload has more pixels than are decoded. The message is for the person who sent it."""
 
 
-def check_pixels(contents: bytes, most: int) -> None:
+def check_pixels(contents: bytes, most: int) -> int:
     """Raises if a picture would take too much memory. Only its header is read.
 
     Args:
         contents: The bytes of the file.
         most: How many pixels it may have.
+
+    Returns:
+        How many it has, 0 if that is unknown.
 
     Raises:
         TooLargeError: If it has more pixels. A file that is no picture passes.
@@ -38,8 +41,10 @@ def check_pixels(contents: bytes, most: int) -> None:
         size = size_of(contents)
     except Exception as error:  # Pillow's own limit, which is greater
         raise TooLargeError(_too_large("too many", most)) from error
-    if size is not None and size[0] * size[1] > most:
-        raise TooLargeError(_too_large(f"{size[0]:,} × {size[1]:,}", most))
+    width, height = size or (0, 0)
+    if width * height > most:
+        raise TooLargeError(_too_large(f"{width:,} × {height:,}", most))
+    return width * height
 
 
 def _too_large(has, most):

@@ -158,9 +158,10 @@ class Searching:
             self._reload()
         except Exception as error:
             # The gallery as it was still answers. The next look tries again.
-            if str(error) != self.problem:
-                log.warning("The gallery was not reloaded. %s", error)
-            self.problem = f"The gallery has changed, but can't be read. {error}"
+            problem = f"The gallery has changed, but can't be read. {error}"
+            if problem != self.problem:
+                log.warning(problem)
+            self.problem = problem
         else:
             self._seen, self.problem = signature, None
 

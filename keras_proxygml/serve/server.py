@@ -50,10 +50,19 @@ def serve(
         query = "" if token is None else f"?token={token}"
         address = f"http://{name}:{connection.getsockname()[1]}/{query}"
         print(f"Serving {gallery} at {address} until Ctrl-C.", flush=True)
-        _run(app, connection)
+        with contextlib.suppress(KeyboardInterrupt):  # the server has stopped in order
+            make_server(app).run(sockets=[connection])
 
 
-def _run(app, connection):
+def make_server(app: Any) -> Any:
+    """Makes the server that `serve` runs.
+
+    Args:
+        app: What `make_app` returns.
+
+    Returns:
+        A `uvicorn.Server`.
+    """
     import uvicorn
 
     config = uvicorn.Config(
@@ -67,5 +76,4 @@ def _run(app, connection):
         limit_concurrency=CONNECTIONS,
         timeout_graceful_shutdown=5,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # the server has stopped in order
-        uvicorn.Server(config).run(sockets=[connection])
+    return uvicorn.Server(config)

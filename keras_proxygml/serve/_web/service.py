@@ -17,7 +17,10 @@ from keras_proxygml.serve.searching import SIZES, OtherEmbedderError, Query, Sea
 from keras_proxygml.serve.settings import Settings
 from keras_proxygml.serve.worker import Worker
 
-DECODERS = 2  # pictures decoded at a time, which bounds the memory
+# Pictures decoded at a time, which bounds the memory. One of 50 million pixels takes 0.2 GB as a
+# JPEG and 1.1 GB as a WebP.
+DECODERS, LARGE_DECODERS = 2, 1
+LARGE = 16_000_000  # pixels
 WAITING = 64  # queries that may wait
 TRIES = 3  # while the gallery gets another embedder
 
@@ -35,6 +38,7 @@ class Service:
         self.worker = Worker(searching.search, SIZES[0], searching.refresh)
         self.thumbnails = Thumbnails(settings.images, settings.max_pixels)
         self._decoding = asyncio.Semaphore(DECODERS)
+        self._large = asyncio.Semaphore(LARGE_DECODERS)
 
     @contextlib.asynccontextmanager
     async def running(self, _: Any):
@@ -113,8 +117,9 @@ class Service:
             await upload.seek(0)
             contents = await upload.read()
             try:
-                await run_in_threadpool(check_pixels, contents, self.settings.max_pixels)
-                image, number = await run_in_threadpool(self.searching.prepare, contents)
+                pixels = await run_in_threadpool(check_pixels, contents, self.settings.max_pixels)
+                async with self._large if pixels > LARGE else contextlib.nullcontext():
+                    image, number = await run_in_threadpool(self.searching.prepare, contents)
             except TooLargeError as error:
                 raise HTTPException(413, str(error)) from error
             except ValueError as error:
