@@ -21,7 +21,9 @@ TRANSPARENT_PNGS = {
     "transparent_1_bit.png": encode(PHOTO.convert("1"), "PNG", transparency=0),
     "shades_of_256.png": encode(PHOTO.quantize(256), "PNG", transparency=bytes(range(256))),
 }
-READ = TRANSPARENT_PNGS | {name: contents for name, (contents, _) in KINDS.items() if contents.startswith(MAGIC)}
+READ = TRANSPARENT_PNGS | {
+    name: contents for name, (contents, _) in KINDS.items() if contents.startswith(MAGIC)
+}
 
 
 @pytest.fixture(scope="module", name="read")
