@@ -28,9 +28,11 @@ ALLOWED = {
     "search": {"checks", "datasets", "labeled_data", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "metrics"},
     "applications": {"checks"},
+    "export": {"checks", "datasets", "layers", "metrics"},
 }
-# They need tf.data and TensorFlow's XLA. The tests on JAX and PyTorch run without TensorFlow.
-MAY_USE_TENSORFLOW = {"datasets", "numerics"}
+# They need tf.data, TensorFlow's XLA and its SavedModel. The tests on JAX and PyTorch run without
+# TensorFlow.
+MAY_USE_TENSORFLOW = {"datasets", "export", "numerics"}
 
 
 def imports_of(path, at_its_top=False):
@@ -85,5 +87,13 @@ def test_metrics_datasets_and_inspection_are_plain_numpy(part):
 def test_what_only_some_functions_need_is_imported_there():
     for path in PACKAGE.rglob("*.py"):
         roots = {name.split(".")[0] for name in imports_of(path, at_its_top=True)}
-        lazy = {"matplotlib", "PIL", "sklearn", "faiss"}
+        lazy = {
+            "matplotlib",
+            "PIL",
+            "sklearn",
+            "faiss",
+            "onnxruntime",
+            "openvino",
+            "ai_edge_litert",
+        }
         assert not roots & lazy, path

@@ -16,7 +16,7 @@ from keras_proxygml.datasets import ImageFiles, read_image
 from keras_proxygml.export import export
 from keras_proxygml.export.comparison import Exported, least_cosine, warn_unless_faithful
 from keras_proxygml.export.formats import FORMATS
-from keras_proxygml.export.runtimes import load
+from keras_proxygml.export.runtimes import load, load_bytes
 
 BACKEND = keras.backend.backend()
 NAMES = {"saved_model": "model", "onnx": "a.onnx", "openvino": "a.xml", "litert": "a.tflite"}
@@ -82,6 +82,7 @@ def test_an_embedder_of_other_inputs_has_no_endpoint_for_bytes(tmp_path):
     assert found.least_cosine > 1 - 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_mixed_precision_is_exported_to_a_saved_model(tmp_path, images):
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -114,6 +115,7 @@ print(json.dumps([vectors.numpy().tolist(), refused]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_server_without_keras_embeds_files(tmp_path, embedder):
     for name, contents in FILES.items():
@@ -137,6 +139,7 @@ def test_a_server_without_keras_embeds_files(tmp_path, embedder):
     assert "must be whole JPEG or PNG files" in refused
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_the_shorter_side_is_that_of_evaluation(tmp_path, embedder):
     paths = [tmp_path / f"{n}.png" for n in range(4)]
@@ -145,13 +148,11 @@ def test_the_shorter_side_is_that_of_evaluation(tmp_path, embedder):
     files = ImageFiles(paths, [0, 0, 1, 1], "ab")
     found = export(embedder, tmp_path / "model", check=files, shorter_side=40)
     assert found.least_cosine_of_bytes > 0.9999
-    import tensorflow as tf
-
-    serve = tf.saved_model.load(str(found.path)).serve_bytes
-    vector = serve(tf.constant([paths[0].read_bytes()])).numpy()
+    vector = load_bytes(found.path)([paths[0].read_bytes()])
     image = read_image(paths[0], image_size=24, shorter_side=40)[None]
     np.testing.assert_allclose(vector, embedder.predict(image, verbose=0), atol=1e-3)
-    assert np.abs(vector - embedder.predict(read_image(paths[0], image_size=24)[None])).max() > 0.05
+    other = read_image(paths[0], image_size=24)[None]
+    assert np.abs(vector - embedder.predict(other, verbose=0)).max() > 0.05
 
 
 @pytest.mark.tensorflow
@@ -169,6 +170,7 @@ def test_an_earlier_export_is_replaced_only_on_demand(tmp_path, embedder, images
     assert [x.name for x in path.parent.iterdir()] == ["model"]
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_a_failed_export_leaves_the_earlier_one(tmp_path, embedder, images, monkeypatch):
     path = tmp_path / "model"
