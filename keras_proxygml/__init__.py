@@ -12,6 +12,7 @@ from keras_proxygml import applications as applications
 from keras_proxygml import callbacks as callbacks
 from keras_proxygml import datasets as datasets
 from keras_proxygml import distribution as distribution
+from keras_proxygml import export as export
 from keras_proxygml import graph as graph
 from keras_proxygml import inspection as inspection
 from keras_proxygml import layers as layers

@@ -40,7 +40,7 @@ ALLOWED = {
         "regularizers",
         "search",
     },
-    "export": set(),
+    "export": {"checks", "datasets", "layers", "metrics"},
     "serve": {"checks", "datasets", "search"},
     "cli": {
         "checks",
@@ -54,8 +54,9 @@ ALLOWED = {
     },
     "__main__": {"cli"},
 }
-# They need tf.data and TensorFlow's XLA. The tests on JAX and PyTorch run without TensorFlow.
-MAY_USE_TENSORFLOW = {"datasets", "numerics"}
+# They need tf.data, TensorFlow's XLA and its SavedModel. The tests on JAX and PyTorch run without
+# TensorFlow.
+MAY_USE_TENSORFLOW = {"datasets", "export", "numerics"}
 
 
 def imports_of(path, at_its_top=False):
@@ -113,6 +114,7 @@ def test_what_only_some_functions_need_is_imported_there():
     for path in PACKAGE.rglob("*.py"):
         roots = {name.split(".")[0] for name in imports_of(path, at_its_top=True)}
         lazy = {"matplotlib", "PIL", "sklearn", "faiss", "jinja2", "markupsafe"}
+        lazy |= {"onnxruntime", "openvino", "ai_edge_litert"}
         if path.parent.name != "_web":  # which is imported in a function
             lazy |= {"fastapi", "starlette", "uvicorn"}
         assert not roots & lazy, path

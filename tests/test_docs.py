@@ -119,8 +119,9 @@ RUN = {
     "docs/migration.md",
     "docs/new-classes.md",
 }
-# Below, by test_other_stores.py and by test_distribution_jax.py.
+# Below, by test_other_stores.py, test_distribution_jax.py and export/test_export_docs.py.
 RUN_ELSEWHERE = {
+    "docs/exports.md",
     "docs/search.md",
     "docs/other-stores.md",
     "docs/your-images.md",

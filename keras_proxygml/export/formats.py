@@ -29,7 +29,9 @@ class Format:
 
 
 FORMATS = {
-    "saved_model": Format("", {"tensorflow": ("tensorflow",)}, "tensorflow"),
+    "saved_model": Format(
+        "", {"tensorflow": ("tensorflow",), "jax": ("tensorflow",)}, "tensorflow"
+    ),
     "onnx": Format(
         ".onnx",
         {"tensorflow": ("tf2onnx", "onnx"), "jax": ("jax2onnx",), "torch": ("onnx",)},
@@ -37,13 +39,11 @@ FORMATS = {
         takes_int8=True,
         takes_half=False,
     ),
-    "openvino": Format(
-        ".xml",
-        {"tensorflow": ("openvino",), "torch": ("openvino",)},
-        "openvino",
-    ),
+    "openvino": Format(".xml", {"tensorflow": ("openvino",), "torch": ("openvino",)}, "openvino"),
     "litert": Format(".tflite", {"tensorflow": ("tensorflow",)}, "ai_edge_litert", takes_int8=True),
 }
+# What to install for these packages. For the others it is the extra `export`.
+SOURCES = {"tensorflow": "'keras-proxygml[tensorflow]'", "jax2onnx": "jax2onnx"}
 
 
 def check_format(format: str, *, checks: bool, quantize: str | None) -> Format:
@@ -78,14 +78,20 @@ def check_format(format: str, *, checks: bool, quantize: str | None) -> Format:
         allowed = f"be None for {format}"
         hint = f"It takes format={' or '.join(able)}."
         refuse("quantize", allowed, f"quantize={quantize!r}", hint)
-    packages = [*known.writers[backend], *([known.runtime] if checks or quantize else [])]
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    _check_packages(
+        format, [*known.writers[backend], *[known.runtime] * (checks or bool(quantize))]
+    )
+    return known
+
+
+def _check_packages(format, packages):
+    missing = [name for name in dict.fromkeys(packages) if importlib.util.find_spec(name) is None]
     if missing:
+        sources = dict.fromkeys(SOURCES.get(x, "'keras-proxygml[export]'") for x in missing)
         refuse(
             "format",
             "be one whose packages are installed",
-            f"format={format!r}, without {' and '.join(dict.fromkeys(missing))}",
-            "Run `pip install 'keras-proxygml[export]'`.",
+            f"format={format!r}, without {' and '.join(missing)}",
+            f"Run `pip install {' '.join(sources)}`.",
             error=ImportError,
         )
-    return known

@@ -38,22 +38,26 @@ def write(model, path, format, calibration, shorter_side):
     Returns:
         Names of the endpoints of a SavedModel. Other formats have none.
     """
-    if format == "saved_model":
-        return _write_saved_model(model, path, shorter_side)
-    options = {"format": format, "verbose": False}
     with warnings.catch_warnings():
-        if keras.backend.backend() == "torch":
-            _ignore_warnings_of_torch()
-        if calibration is None:
-            model.export(str(path), **options)
-        elif format == "litert":
-            model.export(str(path), **options, **_int8_of_litert(calibration))
+        # They are about Keras's, PyTorch's and JAX's code. The check judges the file.
+        warnings.simplefilter("ignore")
+        if format == "saved_model":
+            return _write_saved_model(model, path, shorter_side)
+        if format == "litert":
+            _export(model, path, format, **_int8_of_litert(calibration))
+        elif calibration is None:
+            _export(model, path, format)
         else:
             with tempfile.TemporaryDirectory() as folder:
                 whole = Path(folder) / "float32.onnx"
-                model.export(str(whole), **options)
+                _export(model, whole, format)
                 _quantize_onnx(whole, path, calibration)
     return ()
+
+
+def _export(model, path, format, **options):
+    # Keras takes no Path for OpenVINO.
+    model.export(str(path), format=format, verbose=False, **options)
 
 
 def _write_saved_model(model, path, shorter_side):
@@ -63,32 +67,30 @@ def _write_saved_model(model, path, shorter_side):
     archive.track(model)
     (images,) = model.inputs
     signature = [keras.InputSpec(dtype=images.dtype, shape=images.shape, name="images")]
-    archive.add_endpoint("serve", functools.partial(model.__call__, training=False), signature)
+    serve = archive.add_endpoint(
+        "serve", functools.partial(model.__call__, training=False), signature
+    )
     endpoints = ["serve"]
     if is_square_rgb(images.shape[1:]):
         endpoints.append("serve_bytes")
 
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
         def serve_bytes(image_bytes):
             pixels = read_images(image_bytes, images.shape[1], shorter_side)
-            return model(tf.cast(pixels, images.dtype), training=False)
+            return serve(tf.cast(pixels, images.dtype))
 
-        strings = tf.TensorSpec([None], tf.string, name="image_bytes")
-        archive.add_endpoint("serve_bytes", serve_bytes, [strings])
+        serve_bytes.get_concrete_function()  # Keras wants it traced
+        archive.add_endpoint("serve_bytes", serve_bytes)
     archive.write_out(str(path), verbose=False)
     return tuple(endpoints)
 
 
-def _ignore_warnings_of_torch():
-    """Ignores the warnings of PyTorch's exporter, which are about Keras's code."""
-    import torch
-
-    for category in (torch.jit.TracerWarning, DeprecationWarning, UserWarning):
-        warnings.filterwarnings("ignore", category=category)
-
-
 def _int8_of_litert(calibration):
-    """Options of LiteRT's converter for weights and activations of 8 bits."""
+    """Options of LiteRT's converter for weights and activations of 8 bits, none for float32."""
     import tensorflow as tf
+
+    if calibration is None:
+        return {}
 
     def representative_dataset():
         for image in calibration():
