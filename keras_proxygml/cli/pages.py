@@ -37,6 +37,7 @@ def write(run, gallery, path):
         train=train,
         train_embeddings=train_embeddings,
         history=run.history_path,
+        metrics=_other_numbers(run),
         threshold=gallery.threshold,
     )
     projector_files(run.path / "projector", embeddings, images=test, labels=names)
@@ -58,6 +59,13 @@ def write(run, gallery, path):
         },
     )
     printing.stage(f"Wrote {path}, {run.path / 'README.md'} and {run.path / 'projector'}.")
+
+
+def _other_numbers(run):
+    """NMI, and what the embedder was worth before training."""
+    before, after = run.results["before"], run.results["after"]
+    numbers = {f"{name} before training": before[name] for name in ("recall@1", "map@r", "nmi")}
+    return {"nmi": after["nmi"], **numbers}
 
 
 def _numbers(metrics):

@@ -71,7 +71,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentP
     parser.add_argument("--version", action="version", version=_version())
     # Errors of a command name it, and not all others.
     adder = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    commands = {}
+    commands: dict[str, argparse.ArgumentParser] = {}
     for name, (add, title, text) in COMMANDS.items():
         epilog = textwrap.dedent(text).strip()
         command = adder.add_parser(

@@ -92,7 +92,8 @@ def class_folders(directory: str | os.PathLike[str]) -> ImageFiles:
         labels = np.append(train.labels, test.labels + len(train.class_names))
         paths = np.append(train.paths, test.paths)
         return ImageFiles(paths, labels, train.class_names + test.class_names)
-    files = _read(folder, left_out := [])
+    left_out: list[Path] = []
+    files = _read(folder, left_out)
     warn_of_left_out(left_out)
     if not files.class_names:
         held, hint = _contents(folder, 0)

@@ -61,8 +61,8 @@ def index_files(
         UserWarning: For each file that can't be read, by its name.
     """
     check_integer("block", block, 1)
-    files = _Files(gallery, files, labeled)
-    new, changed = files.new_and_changed()
+    given = _Files(gallery, files, labeled)
+    new, changed = given.new_and_changed()
     steps = [(_add, new), (_update, changed)]
     parts = [(w, p[i : i + block]) for w, p in steps for i in range(0, len(p), block)]
     wrote: dict = {_add: [], _update: []}
@@ -70,13 +70,13 @@ def index_files(
     for write, places in parts:
         if on_block:
             on_block(tried, total)
-        wrote[write] += write(gallery, *files.at(places))
+        wrote[write] += write(gallery, *given.at(places))
         tried += len(places)
     if on_block and parts:
         on_block(tried, total)
-    written, unread = {*wrote[_add], *wrote[_update]}, files.ids[[*new, *changed]]
+    written, unread = {*wrote[_add], *wrote[_update]}, given.ids[[*new, *changed]]
     unreadable = [path for path in unread if path not in written]
-    unchanged = np.delete(files.ids, [*new, *changed]).tolist()
+    unchanged = np.delete(given.ids, [*new, *changed]).tolist()
     return Indexed(wrote[_add], wrote[_update], unchanged, unreadable)
 
 

@@ -41,6 +41,7 @@ def test_evaluate_prints_the_metrics_of_the_test_half(cli, trained):
     assert f"  recall@1     {found['metrics']['recall@1']['value']:.3f}  " in out
 
 
+@pytest.mark.slow
 def test_evaluate_leaves_out_the_classes_that_were_trained_on(cli, trained, photos):
     found = json.loads(cli("evaluate", trained, photos, "--json")[1])
     assert (found["images"], found["classes"]) == (24, 4)
