@@ -36,7 +36,7 @@ def port(gallery):
     app = make_app(gallery, max_bytes=2**20, upload_seconds=0.5)
     with listen("127.0.0.1", 0) as connection:
         server = make_server(app)
-        thread = threading.Thread(target=server.run, args=([connection],))
+        thread = threading.Thread(target=server.run, args=([connection],), daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)
