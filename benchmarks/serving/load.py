@@ -8,9 +8,9 @@ clients search the others, each over a connection of its own and without a pause
 are killed in the middle of an upload, uploads come byte by byte, and another process replaces the
 gallery.
 
-Prints JSON: requests, errors (there must be none), the median and the 99th percentile in milliseconds
-beside one `predict` of one image and one lone client, the memory of the server every few seconds, and
-what became of the clients that misbehave.
+Prints JSON: requests, errors (there must be none), the median and the 99th percentile in
+milliseconds beside one `predict` of one image and one lone client, the memory of the server every
+few seconds, and what became of the clients that misbehave.
 """
 
 import argparse
@@ -30,6 +30,7 @@ import numpy as np
 
 from benchmarks.measuring import median_seconds
 from benchmarks.serving.galleries import make_gallery, server
+from keras_proxygml.search import Gallery
 
 SLOW = 10  # seconds that an upload may take
 HEADERS = {"Content-Type": "multipart/form-data; boundary=b"}
@@ -115,16 +116,15 @@ def upload_slowly(address, body):
     return "not stopped"
 
 
-def replace(address, gallery, path):
-    """Saves a gallery with one more item in the place of the one that is served.
+def replace(address, other, path):
+    """Saves another gallery in the place of the one that is served.
 
     Returns:
         Seconds until the server shows it, or None.
     """
-    gallery.add(np.zeros((1, *gallery.embedder.input_shape[1:])), ["none"], ids=["one more"])
-    gallery.save(path)
-    start, count = time.monotonic(), len(gallery)
-    gallery.close()  # so that the folder has no writer
+    with Gallery.load(other) as gallery:
+        gallery.save(path)
+        start, count = time.monotonic(), len(gallery)
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
     while time.monotonic() - start < 30:
         connection.request("GET", "/about")
@@ -140,7 +140,7 @@ def resident(process):
     return int(next(x for x in lines if x.startswith("VmRSS")).split()[1]) // 1024
 
 
-def misbehave(address, body, gallery, path, seconds, found):
+def misbehave(address, body, other, path, seconds, found):
     """What happens beside the searches, spread over their time."""
     slow = threading.Thread(
         target=lambda: found.update(slow_upload=upload_slowly(address, body)), daemon=True
@@ -149,7 +149,7 @@ def misbehave(address, body, gallery, path, seconds, found):
     time.sleep(seconds / 4)
     found["killed_clients"] = kill_clients(address, body, 20)
     time.sleep(seconds / 4)
-    found["seconds_to_replace"] = replace(address, gallery, path)
+    found["seconds_to_replace"] = replace(address, other, path)
     found["killed_clients"] += kill_clients(address, body, 20)
     slow.join()
 
@@ -181,17 +181,22 @@ def main():
     predict = median_seconds(lambda: gallery.embedder.predict_on_batch(image), seconds=3)
     bodies = [body_of(path) for path in queries]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "photos.gallery"
+        path, other = Path(folder) / "photos.gallery", Path(folder) / "other.gallery"
         gallery.save(path)
+        gallery.close()
+        gallery = Gallery.load(path)
+        gallery.save(other)
+        gallery.add([queries[0]], ["one more"])
+        gallery.close()
         with server(path, upload_seconds=SLOW) as (process, address):
             lone = Client(address, bodies)
             lone.run(time.monotonic() + min(10, args.seconds / 4))
-            clients = [Client(address, bodies[i::args.clients]) for i in range(args.clients)]
+            clients = [Client(address, bodies[i :: args.clients]) for i in range(args.clients)]
             found = {}
-            options = (address, bodies[0], gallery, path, args.seconds, found)
+            options = (address, bodies[0], other, path, args.seconds, found)
             misbehaving = threading.Thread(target=misbehave, args=options)
             memory = load(address, process, clients, misbehaving, args.seconds)
-            found["still_answers"] = lone.search(bodies[0])[0] == 200
+            found["still_answers"] = Client(address, bodies).search(bodies[0])[0] == 200
     seconds = [x for client in clients for x in client.seconds]
     errors = [x for client in (lone, *clients) for x in client.errors]
     result = {

@@ -1,5 +1,6 @@
 """Real connections: slow, killed and endless uploads do no harm to others."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -92,10 +93,11 @@ def test_a_slow_upload_is_stopped_and_others_go_on(port):
 def test_a_drop_now_and_then_does_not_keep_an_upload_alive(port):
     with begin(port, 10**5) as slow:
         start = time.monotonic()
-        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+        with contextlib.suppress(OSError):  # once the server has closed the connection
             while time.monotonic() - start < 5:
                 slow.sendall(b"x")
                 time.sleep(0.05)
+    assert time.monotonic() - start < 5
     assert ask(port)[0] == 200
 
 
