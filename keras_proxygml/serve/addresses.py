@@ -3,6 +3,7 @@
 import errno
 import ipaddress
 import socket
+from typing import NoReturn
 
 from keras_proxygml.checks import refuse
 
@@ -44,7 +45,7 @@ def listen(host: str, port: int) -> socket.socket:
         _refuse_address(error, host, port)
 
 
-def _refuse_address(error, host, port):
+def _refuse_address(error: OSError, host: str, port: int) -> NoReturn:
     if error.errno == errno.EADDRINUSE:
         received = f"port={port}, which another program uses on {host}"
         hint = f"Stop that program, or give another port, such as port={min(port + 1, 65535)}."

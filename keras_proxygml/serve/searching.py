@@ -20,7 +20,7 @@ SIZES = (8, 4, 2, 1)  # of batches, so that the embedder is compiled for no othe
 LISTED = 16  # items among which the most similar labeled one is usually found
 EVERY = 1.0  # seconds between two looks at the folder
 
-_EMPTY = {
+_EMPTY: dict[str, Any] = {
     "known": None,
     "label": None,
     "nearest_label": None,
@@ -66,7 +66,7 @@ class Searching:
     """
 
     def __init__(self, gallery: Gallery) -> None:
-        shape = getattr(gallery.embedder, "input_shape", None)
+        shape = getattr(gallery.embedder, "input_shape", (None,) * 4)
         if not takes_images(gallery.embedder) or shape[1] != shape[2]:
             has = "no embedder" if gallery.embedder is None else f"an embedder of inputs {shape}"
             hint = "Make the gallery with Gallery(embedder), of images [B, S, S, 3]."
@@ -80,8 +80,9 @@ class Searching:
     def warm_up(self) -> None:
         """Runs the embedder once for each size of a batch, so that no query waits for that."""
         image = np.zeros(self._image_shape(), "float32")
+        embedder: Any = self.gallery.embedder
         for size in SIZES:
-            self.gallery.embedder.predict_on_batch(np.stack([image] * size))
+            embedder.predict_on_batch(np.stack([image] * size))
 
     def prepare(self, contents: bytes) -> tuple[np.ndarray, int]:
         """Reads an image for `Query`: `[S, S, 3]`, and the number of the embedder."""

@@ -1,6 +1,5 @@
 """Pictures of plain colors, a gallery of them whose embedder is the mean color, and searches."""
 
-
 import io
 
 import keras

@@ -6,6 +6,7 @@ from colored import fill, mean_color
 pytest.importorskip("fastapi", reason="the search page takes FastAPI")
 pytest.importorskip("httpx2", reason="its test client takes httpx2")
 
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """The folder of the pictures."""

@@ -1,5 +1,6 @@
 """Real connections: slow, killed and endless uploads do no harm to others."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -36,7 +37,7 @@ def port(gallery):
     app = make_app(gallery, max_bytes=2**20, upload_seconds=0.5)
     with listen("127.0.0.1", 0) as connection:
         server = make_server(app)
-        thread = threading.Thread(target=server.run, args=([connection],))
+        thread = threading.Thread(target=server.run, args=([connection],), daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)
@@ -92,10 +93,11 @@ def test_a_slow_upload_is_stopped_and_others_go_on(port):
 def test_a_drop_now_and_then_does_not_keep_an_upload_alive(port):
     with begin(port, 10**5) as slow:
         start = time.monotonic()
-        with pytest.raises(OSError, match=r"Broken pipe|reset"):
+        with contextlib.suppress(OSError):  # once the server has closed the connection
             while time.monotonic() - start < 5:
                 slow.sendall(b"x")
                 time.sleep(0.05)
+    assert time.monotonic() - start < 5
     assert ask(port)[0] == 200
 
 

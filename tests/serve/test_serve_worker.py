@@ -95,5 +95,5 @@ def test_idle_runs_while_nothing_waits(engine):
 @pytest.mark.parametrize("count", range(20))
 def test_batches_have_few_sizes(count):
     parts = list(_split(list(range(count))))
-    assert sum(parts, []) == list(range(count))
+    assert [place for part in parts for place in part] == list(range(count))
     assert set(map(len, parts)) <= set(SIZES)

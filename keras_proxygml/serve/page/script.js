@@ -128,10 +128,11 @@ function card(hit, place) {
   button.type = "button";
   button.append(
     thumbnail(hit),
+    element("span", "spoken", `${place + 1}.`), // for screen readers
     element("span", "label", nameOf(hit)),
+    element("span", "spoken", "similarity"),
     element("span", "score", two(hit.similarity)),
   );
-  button.setAttribute("aria-label", `${place + 1}. ${nameOf(hit)}, similarity ${two(hit.similarity)}`);
   button.addEventListener("click", () => enlarge(hit));
   item.append(button);
   return item;
