@@ -399,7 +399,7 @@ class Gallery:
             batch_size: How many to read at a time.
 
         Yields:
-            `Item`s: id, vector, label and metadata.
+            An `Item` each: id, vector, label and metadata.
         """
         yield from answers.items(self._storage, batch_size, Item)
 
