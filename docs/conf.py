@@ -4,6 +4,7 @@ import importlib
 import inspect
 import re
 
+from docutils import nodes
 from sphinx.domains.python import PyXRefRole
 
 import keras_proxygml
@@ -20,13 +21,27 @@ def public_names(namespace):
             yield name, "class" if inspect.isclass(value) else "function"
 
 
+NAMESPACES = [value for value in vars(keras_proxygml).values() if inspect.ismodule(value)]
+FULL_NAMES = {
+    name: f"{namespace.__name__}.{name}"
+    for namespace in NAMESPACES
+    for name, _ in public_names(namespace.__name__)
+}
+
+
 class CodeOrReference(PyXRefRole):
-    """Text in single backticks: a link if it names one of our objects, or else plain code."""
+    """Text in single backticks in a docstring: a link if it names one of ours, or else code."""
 
     def run(self):
-        if not re.fullmatch(r"[A-Za-z_][\w.]*", self.text):
-            self.disabled = True
-        return super().run()
+        if re.fullmatch(r"[A-Za-z_][\w.]*", self.text):
+            return super().run()
+        return [nodes.literal(self.rawtext, self.text)], []
+
+    def process_link(self, env, refnode, has_explicit_title, title, target):
+        first, dot, rest = re.sub(r"^[a-z]+\.(?=\w)", "", target).partition(".")
+        if first in FULL_NAMES:
+            target = FULL_NAMES[first] + dot + rest
+        return super().process_link(env, refnode, has_explicit_title, title, target)
 
 
 def unresolved_is_code(app, env, node, content):
@@ -62,6 +77,7 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 # Docstrings say which types, shapes and dtypes are allowed. Signatures would repeat them.
 autodoc_typehints = "none"
+napoleon_use_ivar = True  # a list of attributes, not a paragraph each
 napoleon_custom_sections = [("Call arguments", "params_style"), ("Reference", "References")]
 
 # Every name of ours must resolve. Others, such as `np.ndarray`, have no page here.
@@ -73,3 +89,5 @@ linkcheck_ignore = [r"https?://"]
 html_theme = "furo"
 html_title = "keras_proxygml"
 html_show_sphinx = False
+html_show_copyright = False
+html_show_sourcelink = False

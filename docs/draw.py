@@ -1,6 +1,6 @@
 """Draws the pictures of method.md into this folder, by the code on that page.
 
-    python docs/draw.py
+python docs/draw.py
 """
 
 import os
