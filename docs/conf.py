@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+from pathlib import Path
 
 from docutils import nodes
 from sphinx.domains.python import PyXRefRole
@@ -21,11 +22,11 @@ def public_names(namespace):
             yield name, "class" if inspect.isclass(value) else "function"
 
 
-NAMESPACES = [value for value in vars(keras_proxygml).values() if inspect.ismodule(value)]
+PAGES = (Path(__file__).parent / "api.md").read_text()
 FULL_NAMES = {
-    name: f"{namespace.__name__}.{name}"
-    for namespace in NAMESPACES
-    for name, _ in public_names(namespace.__name__)
+    name: f"keras_proxygml.{namespace}.{name}"
+    for namespace in re.findall(r"^   (\w+)$", PAGES, re.M)
+    for name, _ in public_names(f"keras_proxygml.{namespace}")
 }
 
 

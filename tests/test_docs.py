@@ -163,7 +163,7 @@ def check_method(names, printed):
     for moment in ("before", "after"):
         with Image.open(f"subgraph_{moment}.png") as image:
             sizes.append(image.size)
-    assert sizes == [(900, 460)] * 2
+    assert sizes == [(900, 600)] * 2
     own = names["cosines"][range(2), names["labels"][names["shown"]]]
     assert own.max() > 0.5  # the training moved the proxies of the own class to the front
 
