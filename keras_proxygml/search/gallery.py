@@ -407,7 +407,7 @@ class Gallery:
             start: How many to leave out at the beginning.
 
         Yields:
-            `Item`s: id, vector, label and metadata.
+            An `Item` each: id, vector, label and metadata.
         """
         check_integer("start", start, 0)
         rows = np.flatnonzero(~self._storage.removed)[start:]
@@ -420,7 +420,7 @@ class Gallery:
             ids: Items that are there. `[N]`, each once.
 
         Returns:
-            A list of N `Item`s.
+            A list of N objects, each an `Item`.
 
         Raises:
             ValueError: If an id is not there.
