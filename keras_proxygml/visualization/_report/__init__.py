@@ -19,7 +19,7 @@ The page's own script, style and text add about 40 kB. The rest is data: about 2
 and the thumbnails.
 
 Other libraries were considered. Plotly's basic bundle adds 1.1 MB and draws scatter plots in SVG,
-which is slow for 10,000 points. Its other bundles need WebGL, which machines without a GPU may lack.
+which is slow for 10,000 points. Its other bundles need WebGL, which not every machine has.
 Observable Plot needs D3 too, and draws in SVG. Apache ECharts adds about 1 MB. Bokeh's Python
 package contains its scripts, about 1 MB, but it numbers elements by a counter of the process, so
 equal input would make unequal files.
