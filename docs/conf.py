@@ -50,9 +50,15 @@ def unresolved_is_code(app, env, node, content):
     return content if node["reftype"] == "code-or-reference" else None
 
 
+def is_left_out(app, what, name, obj, skip, options):
+    """Leaves out the fields of named tuples, which the class documents."""
+    return True if type(obj).__name__ == "_tuplegetter" else None
+
+
 def setup(app):
     app.add_role_to_domain("py", "code-or-reference", CodeOrReference())
     app.connect("missing-reference", unresolved_is_code)
+    app.connect("autodoc-skip-member", is_left_out)
 
 
 project = "keras_proxygml"
