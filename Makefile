@@ -2,7 +2,10 @@
 # make lint           checks style, formatting and types
 # make test           sets up, lints, and runs the tests on TensorFlow, except the slow ones
 # make test-all       does the same with the slow tests
+# make test-wheel     builds the wheel, and runs its commands in an empty environment
 # make test-backends  sets up and runs the tests on JAX and PyTorch, in another environment
+# make test-lowest    sets up and runs the tests on the lowest versions that pyproject.toml allows
+# make docs           builds the site in docs/_build/html, and lists its external links
 # make format         formats the code
 
 PYTHON ?= python3
@@ -12,11 +15,12 @@ BACKENDS_BIN := .venv-backends/bin
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 # These tests do not depend on the backend, so they run on TensorFlow only.
 NUMPY_ONLY := metrics datasets search/test_[ciqs]*.py search/test_gallery.py test_inspection.py
-WITHOUT_BACKEND := $(foreach part,$(NUMPY_ONLY) test_docs.py test_examples.py,--ignore-glob 'tests/$(part)')
+WITHOUT_BACKEND := $(foreach part,$(NUMPY_ONLY) test_docs*.py test_examples.py,--ignore-glob 'tests/$(part)')
+SPHINX := KERAS_BACKEND=tensorflow $(BIN)/sphinx-build -q -W --keep-going -d docs/_build/doctrees
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint test test-all test-backends test-jax test-torch format clean
+.PHONY: demo lint test test-all test-wheel test-backends test-jax test-torch test-lowest docs format clean
 
 demo: .venv/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/quickstart.py
@@ -32,23 +36,47 @@ test: lint
 test-all: lint
 	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST)
 
+test-wheel:
+	PYTHON=$(PYTHON) .ci/test-wheel
+
 test-backends: test-jax test-torch
 
 test-jax test-torch: test-%: .venv-backends/installed
 	KERAS_BACKEND=$* $(BACKENDS_BIN)/python $(PYTEST) $(WITHOUT_BACKEND)
+
+# Old packages warn of each other's new versions.
+test-lowest: .venv-lowest/installed
+	KERAS_BACKEND=tensorflow .venv-lowest/bin/python $(PYTEST) -m "not slow" -W ignore::DeprecationWarning
+
+# Warnings are errors, so every link and cross-reference resolves. Nothing is fetched.
+docs: .venv/docs-installed
+	$(SPHINX) -b html docs docs/_build/html
+	$(SPHINX) -b linkcheck docs docs/_build/links
+	@grep -o '"uri": "http[^"]*' docs/_build/links/output.json | cut -c9- | sort -u
 
 format: .venv/installed
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv .venv-backends build dist *.egg-info
-	rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-backends .venv-lowest build dist *.egg-info
+	rm -rf docs/_build docs/api .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
 .venv/installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -r requirements.txt
 	$(BIN)/pip install -q --no-deps -e .
+	touch $@
+
+.venv/docs-installed: .venv/installed requirements-docs.txt
+	$(BIN)/pip install -q -r requirements-docs.txt
+	touch $@
+
+.venv-lowest/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-lowest
+	$(PYTHON) tests/lowest_versions.py > .venv-lowest/requirements.txt
+	.venv-lowest/bin/pip install -q -r .venv-lowest/requirements.txt
+	.venv-lowest/bin/pip install -q --no-deps -e .
 	touch $@
 
 .venv-backends/installed: requirements.txt requirements-backends.txt pyproject.toml

@@ -1,6 +1,5 @@
-"""Finds the images of a run of `train_cars.py`, and checks that they are enough."""
+"""Finds the images of a run of `train_cars.py`."""
 
-import numpy as np
 from miniature import make_miniature
 
 from keras_proxygml import datasets
@@ -38,19 +37,23 @@ def choose_split(args):
 
 
 def find_images(args):
-    """Returns the training and the test half, `ImageFiles`, with enough classes and images.
+    """Returns the training and the test half, `ImageFiles`.
 
     Raises:
-        FileNotFoundError, ValueError: If there are not enough.
+        FileNotFoundError, ValueError: If there are none.
     """
     if args.demo:
         args.dataset, args.data_dir = "folder", make_miniature(args.output / "miniature")
     if args.dataset == "folder":
-        halves = datasets.image_folder(args.data_dir, seed=args.split_seed)
-    else:
-        halves = find_published(args)
-    check_classes(args, *halves)
-    return halves
+        return datasets.image_folder(args.data_dir, seed=args.split_seed)
+    return find_published(args)
+
+
+def split_of(args):
+    """Says how the classes are divided, after `choose_split`."""
+    if args.split_seed is not None:
+        return f"a random half of the classes, --split-seed {args.split_seed}"
+    return "that of train/ and test/" if args.dataset == "folder" else "as published"
 
 
 def find_published(args):
@@ -74,30 +77,3 @@ def holds_class_folders(folder):
     except (FileNotFoundError, ValueError):
         return False
     return not has_split(folder)
-
-
-def check_classes(args, train, test):
-    """Checks that there are enough classes and images to train on and to test on.
-
-    Raises:
-        ValueError: If there are too few.
-    """
-    classes = len(train.class_names), len(test.class_names)
-    if min(classes) < 2:
-        raise ValueError(
-            "--data-dir must hold two classes or more to train on, and two others to test on. "
-            f"Received: {args.data_dir} with {sum(classes)} classes, {classes[0]} to train on and "
-            f"{classes[1]} to test on. Add class folders."
-        )
-    if np.bincount(test.labels).max() < 2:
-        raise ValueError(
-            "--data-dir must hold two images or more of a class to test on. Received: "
-            f"{args.data_dir} with one image of each. Add images to the class folders."
-        )
-    lowest = 1 / len(train.class_names)
-    if args.ratio <= lowest:
-        raise ValueError(
-            f"--ratio must be above {lowest:.3g} with {classes[0]} classes to train on. Received: "
-            f"{args.ratio}, which compares a sample with its own class only. Give --ratio 1, or "
-            "add class folders."
-        )

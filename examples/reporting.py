@@ -6,15 +6,15 @@ WRITTEN = {
     "results.json": "these metrics, and the arguments",
     "log.csv": "loss and metrics of each epoch",
     "tensorboard": "the same, for `tensorboard --logdir`",
-    "images.json": "classes, split, image size and preprocessing",
-    "arguments.json": "the arguments that the same command must have",
+    "run.json": "recipe, arguments, classes, split, image size and preprocessing",
+    "images.csv": "which image is in which half and class",
     "backup": "the state from which the same command continues",
 }
 
 
-def report(output, results):
+def report(output, result):
     """Prints the metrics before and after, what is in the output folder, and what to do next."""
-    print_table({"before training": results["before"], "after": results["after"]})
+    print_table({"before training": result.before, "after": result.metrics})
     print(f"\nIn {output}:")
     for name, description in WRITTEN.items():
         if (output / name).exists():

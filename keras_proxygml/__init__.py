@@ -12,6 +12,7 @@ from keras_proxygml import applications as applications
 from keras_proxygml import callbacks as callbacks
 from keras_proxygml import datasets as datasets
 from keras_proxygml import distribution as distribution
+from keras_proxygml import export as export
 from keras_proxygml import graph as graph
 from keras_proxygml import inspection as inspection
 from keras_proxygml import layers as layers
@@ -21,6 +22,7 @@ from keras_proxygml import models as models
 from keras_proxygml import optimizers as optimizers
 from keras_proxygml import regularizers as regularizers
 from keras_proxygml import search as search
+from keras_proxygml import training as training
 from keras_proxygml import visualization as visualization
 from keras_proxygml.callbacks import RetrievalEvaluation as RetrievalEvaluation
 from keras_proxygml.distribution import proxy_layout as proxy_layout

@@ -7,6 +7,8 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 import keras
 import pytest
+from browser import chromium as chromium
+from browser import open_page as open_page
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf

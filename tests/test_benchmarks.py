@@ -13,7 +13,14 @@ import numpy as np
 import pytest
 
 from benchmarks import measuring, reporting
-from benchmarks.comparison import added_classes, compare_losses, label_suspects, report, store
+from benchmarks.comparison import (
+    added_classes,
+    compare_losses,
+    exports,
+    label_suspects,
+    report,
+    store,
+)
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
 from benchmarks.speed import search_speed, stores
@@ -79,6 +86,10 @@ def test_the_readme_shows_the_results_on_file(name):
 
 def test_the_stores_are_shown_with_the_runs_on_file():
     assert shown(ROOT / "docs/other-stores.md", "stores") == stores.table()
+
+
+def test_the_exports_are_shown_with_the_runs_on_file():
+    assert shown(ROOT / "docs/exports.md", "exports") == exports.table()
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -112,16 +112,10 @@ def few(half, classes):
     return images[labels < classes], labels[labels < classes]
 
 
-RUN = {
-    "README.md",
-    "docs/inspection.md",
-    "docs/metrics.md",
-    "docs/migration.md",
-    "docs/new-classes.md",
-}
-# Below, by test_other_stores.py and by test_distribution_jax.py.
+# Below, by test_other_stores.py, test_distribution_jax.py and export/test_export_docs.py.
 RUN_ELSEWHERE = {
-    "docs/search.md",
+    "docs/exports.md",
+    "docs/gallery.md",
     "docs/other-stores.md",
     "docs/your-images.md",
     "docs/scaling.md",
@@ -131,7 +125,7 @@ RUN_ELSEWHERE = {
 def test_all_code_of_documents_is_run():
     documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md")]
     with_code = {str(d.relative_to(ROOT)) for d in documents if "```python" in d.read_text()}
-    assert with_code == RUN | RUN_ELSEWHERE
+    assert with_code == set(CHECKS) | RUN_ELSEWHERE
 
 
 def run_code_of(document):
@@ -144,33 +138,78 @@ def run_code_of(document):
     return namespace
 
 
-@pytest.mark.parametrize("document", sorted(RUN))
+def check_printed(word, printed):
+    assert word in printed
+
+
+def check_readme(names, printed):
+    assert "val_recall@1" in printed
+    itself = names["hits"].labels[:, 0]  # or an equal drawing of the same class
+    np.testing.assert_array_equal(itself, names["test"][1][:5])
+
+
+def check_quickstart(names, printed):
+    check_readme(names, printed)
+    assert keras.models.load_model("embedder.keras").output_shape == (None, 64)
+    assert Path("characters.gallery/manifest.json").exists()
+
+
+def check_new_classes(names, printed):
+    assert float(printed) > 0.5  # 80 classes
+    assert keras.models.load_model("embedder.keras").output_shape == (None, 32)
+
+
+def check_method(names, printed):
+    sizes = []
+    for moment in ("before", "after"):
+        with Image.open(f"subgraph_{moment}.png") as image:
+            sizes.append(image.size)
+    assert sizes == [(900, 600)] * 2
+    own = names["cosines"][range(2), names["labels"][names["shown"]]]
+    assert own.max() > 0.5  # the training moved the proxies of the own class to the front
+
+
+def check_settings(names, printed):
+    scores = re.findall(r"^(\d) ([\d.]+) \d MAP@R (0\.\d+)$", printed, re.M)
+    assert [(int(n), float(ratio)) for n, ratio, _ in scores] == [(2, 0.5), (4, 0.05)]
+    assert all(float(score) > 0.05 for _, _, score in scores)  # 24 classes
+
+
+def check_thresholds(names, printed):
+    assert 0 < names["calibration"].false_accept_rate <= 0.05
+    refused = float(printed.splitlines()[3])
+    assert refused > 0.7  # of the drawings of classes that are not in the gallery
+    assert 0 < names["metrics"]["tar@far=0.01"] < 1
+
+
+CHECKS = {
+    "README.md": check_readme,
+    "docs/inspection.md": lambda names, printed: check_printed("suggested", printed),
+    "docs/method.md": check_method,
+    "docs/metrics.md": lambda names, printed: check_printed("index_recall@1", printed),
+    "docs/migration.md": lambda names, printed: check_printed("val_recall@1", printed),
+    "docs/new-classes.md": check_new_classes,
+    "docs/quickstart.md": check_quickstart,
+    "docs/settings.md": check_settings,
+    "docs/thresholds.md": check_thresholds,
+}
+
+
+@pytest.mark.parametrize("document", sorted(CHECKS))
 def test_code_of_documents(tmp_path, monkeypatch, capsys, document):
     train, test = datasets.glyphs()
     # The documents' own classes, but fewer drawings: the code runs as it stands.
-    sample = few(train, 96) if "migration" in document else (train[0][::12], train[1][::12])
+    is_grouped = document in ("docs/method.md", "docs/migration.md", "docs/settings.md")
+    sample = few(train, 96) if is_grouped else (train[0][::12], train[1][::12])
     monkeypatch.setattr(datasets, "glyphs", lambda: (sample, few(test, 40)))
     monkeypatch.chdir(tmp_path)
     namespace = run_code_of(document)
-    printed = capsys.readouterr().out
-    own = {"docs/metrics.md": "index_recall@1", "docs/inspection.md": "suggested"}
-    if document in own:
-        assert own[document] in printed
-        return
-    if document == "docs/new-classes.md":
-        assert float(printed) > 0.5  # 80 classes
-        assert keras.models.load_model("embedder.keras").output_shape == (None, 32)
-        return
-    assert "val_recall@1" in printed
-    if document == "README.md":
-        assert keras.models.load_model("embedder.keras").output_shape == (None, 64)
-        itself = namespace["hits"].labels[:, 0]  # or an equal drawing of the same class
-        np.testing.assert_array_equal(itself, namespace["test"][1][:5])
+    CHECKS[document](namespace, capsys.readouterr().out)
 
 
 def test_code_of_search(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    namespace = run_code_of("docs/search.md")
+    namespace = run_code_of("docs/gallery.md")
     printed = capsys.readouterr().out
     assert re.search(r"<Gallery of 401 items in .*drawings\.gallery>", printed)
     hits, names, hidden = (namespace[name] for name in ("hits", "names", "hidden_faces"))
@@ -229,20 +268,37 @@ def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
     assert len(namespace["model"].trainable_weights) == 2 + 2 + 1  # convolution, dense, proxies
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks/README.md"]
+
+
+def anchors(document):
+    """The anchors of the headings of a page, as GitHub and MyST make them."""
+    titles = re.findall(r"^#+ (.*)$", document.read_text(), re.M)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_named_files_and_targets_exist(document):
-    text = (ROOT / document).read_text()
+    text = document.read_text()
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"\bmake ([a-z-]+)\b", text):
-        if target in ("does", "installs", "and"):
-            continue
-        assert re.search(rf"^{target}:", makefile, re.M), f"{document} names make {target}"
-    for path in re.findall(
-        r"`((?:tests|examples|benchmarks|docs)/[\w./]*)`|\]\((?!http)(.*?)\)", text
-    ):
-        assert (ROOT / (path[0] or path[1])).exists(), f"{document} names {path}"
-    for name in re.findall(r"^\| `(\w+)\(", text, re.M):
-        assert hasattr(keras_proxygml, name), f"{document} names {name}"
+    for target in re.findall(r"(?<=`)make ([a-z-]+)\b", text):
+        assert re.search(rf"^[a-z- ]*\b{target}[a-z- ]*:", makefile, re.M), f"make {target}"
+    for path in re.findall(r"`((?:tests|examples|benchmarks|docs)/[\w./]*)`", text):
+        assert (ROOT / path).exists() or path.startswith("docs/_build"), f"names {path}"
+    for path, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", text):
+        page = document.parent / path if path else document
+        assert page.exists(), f"links to {path}"
+        assert not anchor or anchor in anchors(page), f"links to {path}#{anchor}"
+    if document.name in ("README.md", "overview.md"):
+        for name in re.findall(r"^\| `(\w+)\(", text, re.M):
+            assert hasattr(keras_proxygml, name), f"names {name}"
+
+
+def test_every_namespace_has_a_reference_page():
+    listed = re.findall(r"^   (\w+)$", (ROOT / "docs/api.md").read_text(), re.M)
+    public = {namespace.__name__ for namespace in NAMESPACES} - set(INTERNAL)
+    others = {"labeled_data", "types", "cli", "__main__"}  # nobody imports them either
+    assert {name.rpartition(".")[2] for name in public} - others == set(listed)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ def blocks(title):
 
 @pytest.fixture
 def names(tmp_path, monkeypatch):
-    """The names that the introduction leaves, with a gallery and images as search.md has them."""
+    """The names that the introduction leaves, with a gallery and images as gallery.md has them."""
     monkeypatch.chdir(tmp_path)
     rng = np.random.default_rng(0)
     items = rng.uniform(0, 255, (500, 8, 8, 1)).astype("float32")

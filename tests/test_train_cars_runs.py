@@ -52,7 +52,7 @@ def photos(tmp_path):
 
 
 def recorded(output):
-    return json.loads((output / "images.json").read_text())
+    return json.loads((output / "run.json").read_text())
 
 
 @pytest.mark.slow
@@ -138,56 +138,6 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(cars, photos, tmp_path, monke
     code, out, _ = cars(*command, "--batch-size", 8)
     assert code == 0
     assert "Going on after epoch 1 of 3." in out
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda x: shutil.rmtree(x / "c"), "missing classes: c)"),
-        (lambda x: write_classes(x, "c", images=3), "other images: c)"),
-        (lambda x: write_classes(x, "ab", size=16), "other images: a, b)"),
-        (lambda x: write_classes(x, "ijklm"), "new classes: i, j, k and 2 more)"),
-    ],
-)
-def test_what_has_changed_in_a_folder_is_named(monkeypatch, photos, change, message):
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    import images
-    import recipes
-    import record
-
-    def described():
-        monkeypatch.setattr(sys, "argv", ["", "--dataset", "folder", "--data-dir", str(photos)])
-        args = recipes.parse("", images.LOADERS)
-        images.choose_split(args)
-        return record.describe(args, *images.find_images(args))
-
-    before = described()
-    assert record.changes(before, json.loads(json.dumps(described()))) == []
-    change(photos)
-    (changed,) = record.changes(before, described())
-    assert changed.startswith(f"the images in {photos} (")
-    assert changed.endswith(message)
-
-
-def test_classes_in_the_other_half_and_another_backbone_file_are_named(
-    monkeypatch, photos, tmp_path
-):
-    monkeypatch.syspath_prepend(ROOT / "examples")
-    import images
-    import recipes
-    import record
-
-    backbone = tmp_path / "mine.keras"
-    options = ["--dataset", "folder", "--data-dir", str(photos), "--backbone", str(backbone)]
-    descriptions = []
-    for seed in "02":
-        backbone.write_text(seed)
-        monkeypatch.setattr(sys, "argv", ["", *options, "--split-seed", seed])
-        args = recipes.parse("", images.LOADERS)
-        descriptions.append(record.describe(args, *images.find_images(args)))
-    halves, file = record.changes(*descriptions)
-    assert "in the other half: " in halves
-    assert file == "the file of --backbone"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from keras_proxygml.datasets.decoding import read_pixels as read_pixels
 from keras_proxygml.datasets.evaluation import evaluation_batches as evaluation_batches
 from keras_proxygml.datasets.evaluation import read_image as read_image
 from keras_proxygml.datasets.files import ImageFiles as ImageFiles
+from keras_proxygml.datasets.folders import class_folders as class_folders
 from keras_proxygml.datasets.folders import image_folder as image_folder
 from keras_proxygml.datasets.pipeline import bgr_means as bgr_means
 from keras_proxygml.datasets.pipeline import training_batches as training_batches

@@ -60,10 +60,10 @@ def contents_of(source):
     return Path(source).read_bytes() if isinstance(source, str | os.PathLike) else bytes(source)
 
 
-def why_unreadable(path):
-    """Says in a sentence or two why an image cannot be read, or None if Pillow can read it."""
+def why_unreadable(source):
+    """Says in a sentence or two why an image, a path or bytes, is not read; None if Pillow does."""
     try:
-        contents = Path(path).read_bytes()
+        contents = contents_of(source)
     except OSError as error:
         return f"The file cannot be opened: {error.strerror}."
     try:
@@ -87,6 +87,40 @@ def decode_by_pillow(contents, upright=True):
             image = Image.alpha_composite(white, image.convert("RGBA"))
         pixels = np.asarray(image.convert("RGB"))
     return turn_upright(pixels, turn)
+
+
+def open_image(contents):
+    """Opens the bytes of an image file with Pillow, in none but our formats, and decodes nothing.
+
+    Args:
+        contents: The file's bytes.
+
+    Returns:
+        A `PIL.Image.Image`, a context manager.
+    """
+    from PIL import Image
+
+    return Image.open(io.BytesIO(contents), formats=_formats())
+
+
+def size_of(contents):
+    """Reads width and height from the header of an image file, and decodes nothing.
+
+    Args:
+        contents: The file's bytes.
+
+    Returns:
+        Two integers; None if it is no image of a known kind.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with open_image(contents) as image:
+            return image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return None
 
 
 def turn_upright(pixels, orientation):

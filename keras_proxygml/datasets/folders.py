@@ -57,15 +57,7 @@ def image_folder(
     folder = Path(directory)
     if seed is not None:
         check_integer("seed", seed, minimum=0, maximum=2**32 - 1)
-    if not folder.is_dir():
-        problem = "is a file" if folder.exists() else "does not exist"
-        refuse(
-            "directory",
-            "be a folder that holds a folder for each class",
-            f"{folder}, which {problem}",
-            "Check the path.",
-            error=FileNotFoundError,
-        )
+    _check_folder(folder)
     if not has_split(folder):
         return _halves(folder, seed)
     if seed is not None:
@@ -78,9 +70,52 @@ def image_folder(
     return read_split(folder)
 
 
+def class_folders(directory: str | os.PathLike[str]) -> ImageFiles:
+    """Finds images in a folder for each class, without a split.
+
+    If there are `train/` and `test/` with class folders of their own, both are read.
+
+    Args:
+        directory: The folder, see `image_folder`.
+
+    Returns:
+        `ImageFiles`. Class names are the folders' names.
+
+    Raises:
+        FileNotFoundError: If the directory is missing, or a class folder has no image.
+        ValueError: If there is no class folder, or `train/` and `test/` share a class.
+    """
+    folder = Path(directory)
+    _check_folder(folder)
+    if has_split(folder):
+        train, test = read_split(folder)
+        labels = np.append(train.labels, test.labels + len(train.class_names))
+        paths = np.append(train.paths, test.paths)
+        return ImageFiles(paths, labels, train.class_names + test.class_names)
+    left_out: list[Path] = []
+    files = _read(folder, left_out)
+    warn_of_left_out(left_out)
+    if not files.class_names:
+        held, hint = _contents(folder, 0)
+        refuse("directory", "hold a folder for each class", f"{folder}, which holds {held}", hint)
+    return files
+
+
 def has_split(folder):
     """Whether the folder holds `train/` or `test/` with class folders, not with images."""
     return any(_subfolders(folder / half) for half in ("train", "test"))
+
+
+def _check_folder(folder):
+    if not folder.is_dir():
+        problem = "is a file" if folder.exists() else "does not exist"
+        refuse(
+            "directory",
+            "be a folder that holds a folder for each class",
+            f"{folder}, which {problem}",
+            "Check the path.",
+            error=FileNotFoundError,
+        )
 
 
 def read_split(folder):

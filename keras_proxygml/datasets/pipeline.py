@@ -123,7 +123,7 @@ def training_batches(
         refuse("batch_size", "be a multiple of `images_per_class`", received, hint)
     _check_range("area", area, 1, "(0, 1]")
     _check_range("aspect", aspect, np.finfo(float).max, "(0, inf)")
-    shuffled = _shuffler(files.labels, images_per_class, seed, first_epoch)
+    shuffled = shuffler(files.labels, images_per_class, seed, first_epoch)
 
     def read(contents, draws):
         pixels, is_read = decode(
@@ -139,7 +139,7 @@ def training_batches(
     return finish(images.batch(batch_size), preprocess)
 
 
-def _shuffler(labels, images_per_class, seed, first_epoch):
+def shuffler(labels, images_per_class, seed, first_epoch):
     """Makes the function that starts an epoch: it draws an order of the images, and their crops.
 
     Args:

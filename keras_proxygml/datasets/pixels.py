@@ -186,10 +186,21 @@ def resize(pixels, size, smooth_beyond=1):
 
 def central_crop(pixels, image_size, shorter_side):
     """Resizes the shorter side and crops the center, `[S, S, 3]`, float32, as torchvision does."""
+    return crop_center(resize_shorter_side(pixels, shorter_side), image_size)
+
+
+def resize_shorter_side(pixels, shorter_side):
+    """Resizes an image so that its shorter side has this length, `[height, width, 3]`, float32."""
     import tensorflow as tf
 
     size = tf.shape(pixels)[:2]
-    size = shorter_side * size // tf.reduce_min(size)
-    corner = tf.cast(tf.round((size - image_size) / 2), tf.int32)
-    crop = tf.slice(resize(pixels, size), [corner[0], corner[1], 0], [image_size, image_size, 3])
+    return resize(pixels, shorter_side * size // tf.reduce_min(size))
+
+
+def crop_center(image, image_size):
+    """Crops the center, `[S, S, 3]`, of an image that is large enough."""
+    import tensorflow as tf
+
+    corner = tf.cast(tf.round((tf.shape(image)[:2] - image_size) / 2), tf.int32)
+    crop = tf.slice(image, [corner[0], corner[1], 0], [image_size, image_size, 3])
     return tf.ensure_shape(crop, [image_size, image_size, 3])

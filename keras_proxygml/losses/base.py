@@ -81,7 +81,8 @@ class ProxyLoss(Loss):
     """A loss of labels and of similarities to proxies, for a model that ends in a proxy layer.
 
     Args:
-        name, reduction, dtype, **arguments: As in `Loss`.
+        name, reduction, dtype: As in `Loss`.
+        **arguments: As in `Loss`.
 
     Call arguments:
         labels: Class of each sample. `[B]` or `[B, 1]`, integers in `[0, C)`, or whole numbers in
@@ -120,7 +121,8 @@ class EmbeddingLoss(Loss):
     Under `tf.distribute` each replica sees its own share of the batch.
 
     Args:
-        name, reduction, dtype, **arguments: As in `Loss`.
+        name, reduction, dtype: As in `Loss`.
+        **arguments: As in `Loss`.
 
     Call arguments:
         labels: Class of each sample. `[B]` or `[B, 1]`, any integers. The loss only asks whether

@@ -106,11 +106,22 @@ def _refuse_without_labels():
     refuse("gallery", "hold labeled items that may be found", "none", hint)
 
 
-def matches_of_items(storage):
-    """What each labeled item finds among the others, as `best_matches` returns it."""
+def matches_of_items(storage, queries=None):
+    """What labeled items find among the others, as `best_matches` returns it.
+
+    Args:
+        storage: A `Storage`.
+        queries: Rows of the items that search, or None for all that have a label.
+    """
     labels, rows = labeled(storage)
-    vectors = vectors_of(storage, rows)
-    return best_stored_matches(vectors, labels, storage.segments, labels, rows=rows, itself=rows)
+    own, asked = rows, labels
+    if queries is not None:
+        is_asked = np.isin(rows, queries)
+        if not is_asked.any():
+            refuse("own_ids", "name items that have a label", f"{len(queries)} that have none")
+        own, asked = rows[is_asked], labels[is_asked]
+    vectors = vectors_of(storage, own)
+    return best_stored_matches(vectors, asked, storage.segments, labels, rows=rows, itself=own)
 
 
 def matches_of_queries(storage, vectors, query_labels, own):
@@ -155,9 +166,8 @@ def copy_shortened(source, target, shorten):
     target.append(unit_rows(np.concatenate(vectors)), *parts)
 
 
-def items(storage, batch_size, make):
-    """All items in the order of insertion, each made by `make` of its four parts."""
-    rows = np.flatnonzero(~storage.removed)
+def items(storage, rows, batch_size, make):
+    """The items of rows, each made by `make` of its four parts."""
     for first in range(0, len(rows), batch_size):
         some = rows[first : first + batch_size]
         parts = storage.ids(some), vectors_of(storage, some), storage.labels(some)

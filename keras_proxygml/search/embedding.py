@@ -8,10 +8,12 @@ import keras
 import numpy as np
 
 from keras_proxygml.checks import check_vectors, refuse
-from keras_proxygml.datasets import ImageFiles, evaluation_batches
+from keras_proxygml.datasets import ImageFiles, evaluation_batches, read_image
 from keras_proxygml.datasets.decoding import why_unreadable
 from keras_proxygml.datasets.reading import import_tensorflow
 from keras_proxygml.labeled_data import as_arrays, check_data, class_labels
+
+FEW = 8  # files that are read one by one, because a pipeline takes longer to build
 
 
 class Reading(NamedTuple):
@@ -72,6 +74,8 @@ def read_batches(
         return Reading(iter([Batch(vectors, np.arange(len(vectors)), None)]), 1)
     paths = _paths_of(inputs) if takes_images(embedder) else None
     if paths is not None:
+        if len(paths) <= FEW and (few := _read_few(embedder, paths, options)):
+            return few
         inputs = ImageFiles(paths, np.zeros(len(paths), int), ("",))
         return _read_files(embedder, inputs, batch_size, options, with_labels=False)
     if isinstance(inputs, ImageFiles):
@@ -108,18 +112,41 @@ def _paths_of(inputs):
     return inputs.ravel().tolist() if is_text else None
 
 
-def _read_files(embedder, files, batch_size, options, with_labels):
-    if not takes_images(embedder) or embedder.input_shape[1] != embedder.input_shape[2]:
+def read_one(
+    embedder: keras.Model | None, source: str | os.PathLike[str] | bytes, options: Mapping[str, Any]
+) -> np.ndarray:
+    """Reads one image file, a path or bytes, as the embedder takes it.
+
+    Args:
+        embedder: A model of images `[B, S, S, 3]`.
+        source: As in `datasets.read_image`.
+        options: Arguments of `datasets.read_image` besides `image_size`.
+
+    Returns:
+        RGB, 0 to 255. `[S, S, 3]`, float32.
+
+    Raises:
+        ValueError: If the embedder does not take such images, or the image can't be read.
+    """
+    return read_image(source, **_image_size(embedder), **options)
+
+
+def _image_size(embedder):
+    shape = None if embedder is None else embedder.input_shape
+    if not takes_images(embedder) or shape[1] != shape[2]:
         refuse(
             "inputs",
             "be arrays or batches, because files are read for embedders of square color images",
-            f"image files, and an embedder of inputs {embedder.input_shape}",
+            f"image files, and {f'an embedder of inputs {shape}' if shape else 'no embedder'}",
             "Read them with datasets.read_image, or by a pipeline of your own.",
         )
-    size = embedder.input_shape[1]
+    return {} if shape[1] is None else {"image_size": shape[1]}
+
+
+def _read_files(embedder, files, batch_size, options, with_labels):
+    size = _image_size(embedder)
     # Each image is labeled by its own place, so an image that is skipped shifts nothing.
     numbered = ImageFiles(files.paths, np.arange(len(files)), files.paths)
-    size = {} if size is None else {"image_size": size}
     data = evaluation_batches(numbered, batch_size, **size, **options)
     names = np.array(files.class_names)
 
@@ -129,6 +156,20 @@ def _read_files(embedder, files, batch_size, options, with_labels):
             yield Batch(_embed(embedder, images), places.astype("int64"), labels)
 
     return Reading(read(), -(-len(files) // batch_size), files.paths)
+
+
+def _read_few(embedder, paths, options):
+    """The same for a few paths, or None if one of them can't be read."""
+    size = embedder.input_shape[1]
+    if size is None or size != embedder.input_shape[2]:
+        return None
+    options = {name: value for name, value in options.items() if name != "on_error"}
+    try:
+        images = np.stack([read_image(path, image_size=size, **options) for path in paths])
+    except (OSError, ValueError):
+        return None
+    names = np.array([os.fspath(path) for path in paths])
+    return Reading(iter([Batch(_embed(embedder, images), np.arange(len(paths)), None)]), 1, names)
 
 
 def _until_error(data, paths):

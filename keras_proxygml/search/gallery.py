@@ -113,6 +113,11 @@ class Gallery:
         return self._linked.embedder
 
     @property
+    def path(self) -> Path | None:
+        """The folder, or `None` in memory."""
+        return self._storage.path
+
+    @property
     def calibration(self) -> Calibration | None:
         """What `calibrate` found last, or `None`."""
         stored = self._storage.settings.get("calibration")
@@ -207,7 +212,7 @@ class Gallery:
         Raises:
             ValueError: If an id is not there.
         """
-        self._storage.remove(self._rows_of(plain_names("ids", ids, None)))
+        self._storage.remove(self._rows_of(ids))
 
     def search(
         self,
@@ -299,7 +304,8 @@ class Gallery:
             false_accept_rate: Which share of the unknown queries may be accepted. In (0, 1).
             precision: Which share of the accepted queries must be right. In (0, 1].
             f1: Whether to choose the greatest F1. Give exactly one of these three.
-            own_ids: As in `search`, for queries that are items of the gallery.
+            own_ids: As in `search`, for queries that are items of the gallery. Without `inputs`,
+                these items alone search the others, for instance those of untrained classes.
             confidence: How often the intervals should hold. In (0, 1).
             seed: Seed of the bootstrap.
 
@@ -310,7 +316,8 @@ class Gallery:
             ValueError: If no item is labeled, or as `search` and `search.calibrate` do.
         """
         if inputs is None:
-            matches = answers.matches_of_items(self._storage)
+            own = None if own_ids is None else self._rows_of(own_ids, "own_ids")
+            matches = answers.matches_of_items(self._storage, own)
         else:
             new = self._linked_queries(inputs)
             labels, _ = self._attributes(new, labels, None)
@@ -392,16 +399,50 @@ class Gallery:
         """
         return self._searcher.recall(self._storage, k, seed)
 
-    def items(self, batch_size: int = 4096) -> Iterator[Item]:
+    def items(self, batch_size: int = 4096, *, start: int = 0) -> Iterator[Item]:
         """All items in the order of insertion, for other databases and formats.
 
         Args:
             batch_size: How many to read at a time.
+            start: How many to leave out at the beginning.
 
         Yields:
-            `Item`s: id, vector, label and metadata.
+            An `Item` each: id, vector, label and metadata.
         """
-        yield from answers.items(self._storage, batch_size, Item)
+        check_integer("start", start, 0)
+        rows = np.flatnonzero(~self._storage.removed)[start:]
+        yield from answers.items(self._storage, rows, batch_size, Item)
+
+    def get(self, ids: Any) -> list[Item]:
+        """Looks up items.
+
+        Args:
+            ids: Items that are there. `[N]`, each once.
+
+        Returns:
+            A list of N objects, each an `Item`.
+
+        Raises:
+            ValueError: If an id is not there.
+        """
+        rows = self._rows_of(plain_names("ids", ids, None))
+        return list(answers.items(self._storage, rows, max(1, len(rows)), Item))
+
+    def read_image(self, source: str | os.PathLike[str] | bytes) -> np.ndarray:
+        """Reads an image as `add` and `search` read image files.
+
+        Args:
+            source: Path of an image file, or its contents as `bytes`, see `datasets.read_image`.
+
+        Returns:
+            What the embedder takes: RGB, 0 to 255. `[S, S, 3]`, float32.
+
+        Raises:
+            OSError: If the file cannot be opened.
+            ValueError: If the embedder does not take square color images, or the image can't be
+                read.
+        """
+        return self._linked.read_image(source)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the gallery into a folder, whole or not at all, and works in it from then on.
@@ -463,8 +504,17 @@ class Gallery:
         return gallery
 
     def reload(self) -> None:
-        """Shows what another process has changed in the folder since."""
+        """Shows what another process has changed in the folder since.
+
+        If the folder holds another gallery by now, its embedder, threshold and index are used. An
+        embedder that was given to `load` stays.
+        """
         self._storage.reload()
+        settings = self._storage.settings
+        self._linked.follow(settings, self._storage.embedder_path)
+        index = settings.get("index"), settings.get("index_settings", "")
+        if "index" in settings and index != (self._searcher.index, self._searcher.settings):
+            self._searcher = Searcher(*index)
 
     def compact(self) -> None:
         """Frees the space of removed items."""
@@ -530,14 +580,15 @@ class Gallery:
             refuse("ids", "be new", received, "Use `update` to replace items.")
         return ids
 
-    def _rows_of(self, ids):
+    def _rows_of(self, ids, name="ids"):
         """The rows of items that must be there, each once."""
-        check_unique("ids", ids)
+        ids = plain_names(name, ids, None)
+        check_unique(name, ids)
         rows = self._storage.rows_of(ids)
         absent = np.flatnonzero(rows < 0)
         if len(absent):
             received = f"{ids[absent[0]]!r}, which is not; {len(absent)} of {len(ids)} are not"
-            refuse("ids", "be in the gallery", received, "Use `add` for new items.")
+            refuse(name, "be in the gallery", received, "Use `add` for new items.")
         return rows
 
     def _own_rows(self, own_ids, count):

@@ -1,5 +1,6 @@
 """The embedder of a gallery, which must stay the one that made the vectors."""
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from keras_proxygml.checks import check_choice, check_integer, refuse
 from keras_proxygml.metrics._exact.nearest import unit_rows
 from keras_proxygml.search.digests import embedder_digest, quick_digest
-from keras_proxygml.search.embedding import read_batches
+from keras_proxygml.search.embedding import read_batches, read_one
 
 IMAGE_OPTIONS = ("shorter_side", "upright")
 
@@ -63,6 +64,7 @@ class LinkedEmbedder:
             hint = "Give embedder_of(model), or Gallery() for vectors of your own."
             refuse("embedder", "be a built keras.Model, or None", received, hint)
         self._source = embedder
+        self._is_stored = isinstance(embedder, Path)
         self.batch_size = batch_size
         self.image_options = dict(image_options)
         self._digests: tuple[str, str] | None = None
@@ -78,6 +80,22 @@ class LinkedEmbedder:
     def settings(self) -> dict[str, Any]:
         """What to store beside the vectors that this embedder makes."""
         return {"embedder": self.digest(), "image_options": self.image_options}
+
+    def follow(self, settings: Mapping[str, Any], path: Path | None) -> None:
+        """Takes the stored embedder again if another process has replaced it.
+
+        An embedder that was given stays, and `check` refuses it then.
+
+        Args:
+            settings: The settings that are stored now.
+            path: Where the embedder is stored now, or None.
+        """
+        if not self._is_stored or path is None:
+            return
+        is_loaded = not isinstance(self._source, Path)
+        if not is_loaded or settings.get("embedder") != self.digest():
+            self._source, self._digests = path, None
+        self.image_options = dict(settings.get("image_options", {}))
 
     def digest(self) -> str | None:
         """The digest of the embedder as it is now, or None without an embedder."""
@@ -140,6 +158,10 @@ class LinkedEmbedder:
         paths = None if read.paths is None else [str(read.paths[place]) for place in places]
         count = len(vectors) if read.paths is None else len(read.paths)
         return Embedded(unit_rows(vectors), places, count, labels, paths)
+
+    def read_image(self, source: str | os.PathLike[str] | bytes) -> np.ndarray:
+        """Reads an image file as the embedder takes it, see `read_one`."""
+        return read_one(self.embedder, source, self.image_options)
 
 
 def _with_progress(batches, count, verbose):

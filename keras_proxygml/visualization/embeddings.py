@@ -47,7 +47,6 @@ def plot_embeddings(
         ValueError: If the numbers of embeddings and labels differ, if fewer than 3 embeddings are
             of the classes to draw, if a class does not occur, or if a label has no name.
     """
-    from sklearn.manifold import TSNE
     from sklearn.preprocessing import normalize
 
     embeddings, labels = np.asarray(embeddings, "float32"), np.asarray(labels).reshape(-1)
@@ -67,15 +66,29 @@ def plot_embeddings(
             stacklevel=2,
         )
     families = families_for(names)
-    perplexity = min(30, (len(places) - 1) / 3)  # neighbors that count; scikit-learn's default
-    vectors = normalize(embeddings[places])
+    points = tsne(normalize(embeddings[places]), seed)
+    return _scatter([points[labels[places] == label] for label in drawn], names, families)
+
+
+def tsne(units: np.ndarray, seed: int) -> np.ndarray:
+    """Places unit vectors in the plane by t-SNE.
+
+    Args:
+        units: Unit vectors. `[n, D]`, n of 3 or more.
+        seed: Seed of the t-SNE.
+
+    Returns:
+        Points, `[n, 2]`, float32.
+    """
+    from sklearn.manifold import TSNE
+
+    perplexity = min(30, (len(units) - 1) / 3)  # neighbors that count; scikit-learn's default
     # Vectors on one line have no plane to start from. scikit-learn crashes on them: its issues
     # 28368 and 29127.
-    spreads = np.linalg.matrix_rank(vectors - vectors[0]) > 1
+    spreads = np.linalg.matrix_rank(units - units[0]) > 1
     init = "pca" if spreads else "random"
     plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed, init=init)
-    points = plane.fit_transform(vectors)
-    return _scatter([points[labels[places] == label] for label in drawn], names, families)
+    return plane.fit_transform(units)
 
 
 def _chosen(classes, labels, seed):

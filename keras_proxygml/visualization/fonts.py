@@ -48,7 +48,7 @@ def families_for(texts: Iterable[str]) -> list[str]:
             f"Korean, and call matplotlib.font_manager.fontManager.addfont(path) with its file.",
             stacklevel=3,
         )
-        families += boxes  # otherwise matplotlib warns again, of each character
+        families += boxes  # without them, as before 3.11, matplotlib warns of each character too
     return families
 
 

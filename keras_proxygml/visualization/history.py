@@ -44,7 +44,7 @@ def plot_history(
     from matplotlib.figure import Figure
 
     metrics = (metrics,) if isinstance(metrics, str) else metrics
-    curves = _joined(history, every)
+    curves = curves_of(history, every)
     drawn = [name for name in metrics if name in curves]
     if not drawn:
         refuse(
@@ -77,11 +77,12 @@ def _draw(axes, points, **look):
     axes.plot(epochs, [points[epoch] for epoch in epochs], **look)
 
 
-def _joined(history, every):
+def curves_of(history: Any, every: int | None = None) -> dict[str, dict[int, float]]:
     """Each name's values by epoch, `{name: {epoch: value}}`, of one or several histories."""
     if every is not None:
         check_integer("every", every, minimum=1)
-    curves, last, shift = {}, 0, 0
+    curves: dict[str, dict[int, float]] = {}
+    last = shift = 0
     for one in history if isinstance(history, (list, tuple)) else [history]:
         is_file = isinstance(one, (str, os.PathLike))
         for epochs, values in _parts_of_file(one) if is_file else [_part(one, every)]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from miniatures import _clean_keras, write_folders, write_image  # noqa: F401
 
-from keras_proxygml.datasets import ImageFiles, image_folder, suffixes
+from keras_proxygml.datasets import ImageFiles, class_folders, image_folder, suffixes
 
 
 def write_classes(folder, names, images=2):
@@ -24,6 +24,21 @@ def test_folder_of_classes_is_halved_in_order(tmp_path):
     assert [path.split("/")[-2:] for path in train.paths] == [
         ["9", "0.jpg"], ["9", "1.jpg"], ["10", "0.jpg"], ["10", "1.jpg"]
     ]  # fmt: skip
+
+
+def test_all_classes_of_a_folder_without_a_split(tmp_path):
+    write_classes(tmp_path / "one", ["cow"])
+    write_classes(tmp_path / "split/train", ["cow", "ant"])
+    write_classes(tmp_path / "split/test", ["bee"])
+    assert class_folders(tmp_path / "one").class_names == ("cow",)
+    files = class_folders(tmp_path / "split")
+    shown = [files.class_names[label] for label in files.labels]
+    assert shown == [path.split("/")[-2] for path in files.paths]
+    assert shown == ["ant", "ant", "cow", "cow", "bee", "bee"]
+    with pytest.raises(ValueError, match=r"hold a folder for each class.*2 images and no class"):
+        class_folders(tmp_path / "one/cow")
+    with pytest.raises(FileNotFoundError, match="which does not exist"):
+        class_folders(tmp_path / "two")
 
 
 def test_seed_chooses_the_half(tmp_path):

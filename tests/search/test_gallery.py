@@ -212,6 +212,25 @@ def test_calibrate_by_queries():
     assert np.mean(known[known != None] == np.array(names)[known != None]) > 0.9  # noqa: E711
 
 
+def test_calibrate_by_some_of_the_items():
+    """Items of the other classes are found, but do not search."""
+    items, classes = vectors(per_class=8, spread=0.8)
+    gallery = Gallery()
+    gallery.add(items, classes)
+    own = np.flatnonzero(classes < 4)
+    calibration = gallery.calibrate(own_ids=own, false_accept_rate=0.1)
+    assert (calibration.queries, calibration.classes) == (len(own), 4)
+    assert calibration.gallery_items == len(items)
+    assert calibration == gallery.calibrate(
+        items[own], classes[own], own_ids=own, false_accept_rate=0.1
+    )
+    gallery.add(items[:1])
+    with pytest.raises(ValueError, match="`own_ids` must name items that have a label"):
+        gallery.calibrate(own_ids=[len(items)], f1=True)
+    with pytest.raises(ValueError, match="`own_ids` must be in the gallery"):
+        gallery.calibrate(own_ids=[1000], f1=True)
+
+
 def test_an_outgrown_threshold_warns():
     gallery = filled()
     gallery.calibrate(false_accept_rate=0.05)

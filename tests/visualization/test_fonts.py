@@ -50,7 +50,8 @@ def test_a_missing_font_is_hinted_at_once(tmp_path):
     with pytest.warns(UserWarning, match="has the characters 子椅.*Noto Sans CJK") as warned:
         figure = plot_embeddings(VECTORS, LABELS, class_names=["lamp", "椅子"])
     assert [warning.filename for warning in warned] == [__file__]
-    figure.savefig(tmp_path / "embeddings.png")  # matplotlib has nothing to add
+    if matplotlib.__version_info__ >= (3, 11):  # which ships a font of boxes
+        figure.savefig(tmp_path / "embeddings.png")  # matplotlib has nothing to add
 
 
 def test_names_are_drawn_with_the_font_that_has_them(tmp_path):

@@ -1,82 +1,18 @@
-"""The options of `train_cars.py`, and its recipes with the source of each number."""
+"""The options of `train_cars.py`, whose defaults are those of a recipe."""
 
 import argparse
 from pathlib import Path
 
-# The official code's settings for Cars196 and CUB-200-2011: run.sh, or the default in train.py.
-# Three things differ. A frozen batch norm keeps its scale and offset too, but the official code
-# continues to train them. The embedding's bias starts at 0. No epoch freezes the backbone (see
-# warm_up).
-PAPER = {
-    "backbone": "bn_inception",  # net/bninception.py, with its ImageNet weights
-    "embedding_size": 512,  # run.sh: --dim 512
-    "image_size": 224,  # train.py: RandomResizedCrop(224), CenterCrop(224)
-    "crop_area": 0.08,  # train.py: RandomResizedCrop's default
-    "num_proxies": 12,  # run.sh: --N 12
-    "ratio": 0.05,  # run.sh: --r 0.05
-    "scale": 1.0,  # loss/ProxyGML.py
-    "separation": 0.3,  # run.sh: --weight_lambda 0.3
-    "learning_rate": 1e-4,  # train.py: --modellr 0.0001
-    "proxy_multiplier": 300,  # run.sh: --centerlr 0.03, over the other rate
-    "epsilon": 0.01,  # train.py: --eps 0.01, Adam's
-    "l2": 1e-4,  # train.py: --wd 1e-4, which PyTorch adds to the gradient
-    "batch_size": 32,  # run.sh: -b 32
-    "epochs": 50,  # run.sh: --epochs 50
-    "freeze_batch_norm": True,  # run.sh: --freeze_BN
-    "schedule": "step",  # train.py: adjust_learning_rate, before each epoch
-    "warm_up": 0,  # train.py: --warm 1, which freezes the backbone in the second epoch instead
-}
-RECIPES = {
-    "paper": PAPER,
-    # run.sh for Stanford Online Products.
-    "paper-sop": PAPER
-    | {
-        "num_proxies": 1,
-        "separation": 0.0,
-        "proxy_multiplier": 3000,  # run.sh: --centerlr 0.3
-        "freeze_batch_norm": False,
-    },
-    # Our own, for a pretrained backbone and little time. docs/results.md has the experiments.
-    "fine-tune": PAPER
-    | {
-        "crop_area": 0.3,
-        "num_proxies": 2,
-        "ratio": 0.5,
-        "scale": 5.0,
-        "learning_rate": 3e-4,
-        "proxy_multiplier": 10,
-        "epsilon": 1e-7,
-        "l2": 0.0,
-        "epochs": 12,
-        "schedule": "cosine",
-        "warm_up": 1,
-    },
-    "demo": PAPER
-    | {
-        "backbone": "small",
-        "embedding_size": 64,
-        "image_size": 48,
-        "crop_area": 0.5,
-        "num_proxies": 4,
-        "scale": 4.0,
-        "ratio": 0.1,
-        "learning_rate": 1e-3,
-        "proxy_multiplier": 10,
-        "epsilon": 1e-7,
-        "l2": 0.0,
-        "epochs": 10,
-        "freeze_batch_norm": False,  # from random weights there is nothing to freeze
-        "schedule": "constant",
-    },
-}
-
+from keras_proxygml.training import RECIPES
+from keras_proxygml.training.recipes import SCHEDULES, as_recipe
 
 BY_DATASET = {"stanford_online_products": "paper-sop", "folder": "fine-tune"}
+BACKBONES = {"demo": "small"}  # of the other recipes, the paper's
 HELP = {
-    "backbone": "bn_inception, small, a keras.applications name, or a .keras file",
     "embedding_size": "numbers in an embedding",
-    "image_size": "height and width of the images in pixels",
+    "image_size": "height and width of the images in pixels; None: the backbone's, or 224",
     "crop_area": "the smallest share of an image that a random crop keeps",
+    "flip": "mirror half of the images at random",
     "num_proxies": "proxies per class",
     "ratio": "share of all proxies that a sample is compared with",
     "scale": "factor of the class scores before the softmax",
@@ -104,6 +40,12 @@ def parse(description, data_sets):
     return args
 
 
+def recipe_of(args):
+    """Returns the recipe with the numbers that the options replace."""
+    names = [*HELP, "decay_epochs"]
+    return as_recipe(args.recipe).replace(**{name: getattr(args, name) for name in names})
+
+
 def make_parser(description, data_sets, recipe, add_help=True):
     """Makes a parser whose defaults are those of the recipe."""
     parser = argparse.ArgumentParser(
@@ -120,20 +62,29 @@ def make_parser(description, data_sets, recipe, add_help=True):
     add("--data-dir", type=Path, help="folder with the images")
     add("--demo", action="store_true", help="run on a miniature made on the spot")
     add("--output", type=Path, default=Path("run"), help="results (default: run)")
-    add("--recipe", choices=RECIPES, help=f"default: {recipe}")
-    for name, value in RECIPES[recipe].items():
-        kind = {"type": type(value)}
+    names = [name.replace("_", "-") for name in RECIPES]
+    add("--recipe", choices=names, help=f"default: {recipe}")
+    add(
+        "--backbone",
+        default=BACKBONES.get(recipe, "bn_inception"),
+        help="bn_inception, small, a keras.applications name, or a .keras file\n"
+        "(default: %(default)s)",
+    )
+    numbers = as_recipe(recipe)
+    for name, text in HELP.items():
+        value = getattr(numbers, name)
+        kind = {"type": int if value is None else type(value)}
         if isinstance(value, bool):
             kind = {"action": argparse.BooleanOptionalAction}
         elif name == "schedule":
-            kind = {"choices": ("constant", "step", "cosine")}
-        shown = f"{HELP[name]} (default: {value})"
+            kind = {"choices": SCHEDULES}
+        shown = f"{text} (default: {value})"
         add(f"--{name.replace('_', '-')}", default=value, help=shown, **kind)
     add(
         "--decay-epochs",
         type=int,
         nargs="*",
-        default=[20, 40],  # run.sh: --new_epoch_to_decay 20 40, --rate 0.1
+        default=numbers.decay_epochs,
         help="with --schedule step: from each of these epochs on, counted from 1, a tenth\n"
         "(default: 20 40)",
     )

@@ -1,0 +1,134 @@
+"""Writes an embedder in each format."""
+
+import functools
+import tempfile
+import warnings
+from pathlib import Path
+
+import keras
+
+from keras_proxygml.export.arguments import is_square_rgb
+from keras_proxygml.export.image_bytes import read_images
+
+
+def for_inference(embedder):
+    """Makes a model that computes what `predict` computes, with an input named `images`.
+
+    Keras exports `embedder.__call__`, in which random augmentation is on by default. It exports
+    to ONNX only models that were called.
+    """
+    given = embedder.inputs[0]
+    images = keras.Input(given.shape[1:], dtype=given.dtype, name="images")
+    model = keras.Model(images, embedder(images, training=False), name=embedder.name)
+    model(images)
+    return model
+
+
+def write(model, path, format, calibration, shorter_side):
+    """Writes a model.
+
+    Args:
+        model: A model of `for_inference`.
+        path: Where to, a free `Path`.
+        format: Name of the format.
+        calibration: For int8, a function that gives an iterator of images `[1, ...]`. None for
+            the embedder's own precision.
+        shorter_side: See `export`. Only a SavedModel reads image files.
+
+    Returns:
+        Names of the endpoints of a SavedModel. Other formats have none.
+    """
+    with warnings.catch_warnings():
+        # They are about Keras's, PyTorch's and JAX's code. The check judges the file.
+        warnings.simplefilter("ignore")
+        if format == "saved_model":
+            return _write_saved_model(model, path, shorter_side)
+        if format == "litert":
+            _export(model, path, format, **_int8_of_litert(calibration))
+        elif calibration is None:
+            _export(model, path, format)
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                whole = Path(folder) / "float32.onnx"
+                _export(model, whole, format)
+                _quantize_onnx(whole, path, calibration)
+    return ()
+
+
+def _export(model, path, format, **options):
+    # Keras takes no Path for OpenVINO.
+    model.export(str(path), format=format, verbose=False, **options)
+
+
+def _write_saved_model(model, path, shorter_side):
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    (images,) = model.inputs
+    signature = [keras.InputSpec(dtype=images.dtype, shape=images.shape, name="images")]
+    serve = archive.add_endpoint(
+        "serve", functools.partial(model.__call__, training=False), signature
+    )
+    endpoints = ["serve"]
+    if is_square_rgb(images.shape[1:]):
+        endpoints.append("serve_bytes")
+
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+        def serve_bytes(image_bytes):
+            pixels = read_images(image_bytes, images.shape[1], shorter_side)
+            return serve(tf.cast(pixels, images.dtype))
+
+        serve_bytes.get_concrete_function()  # Keras wants it traced
+        archive.add_endpoint("serve_bytes", serve_bytes)
+    archive.write_out(str(path), verbose=False)
+    return tuple(endpoints)
+
+
+def _int8_of_litert(calibration):
+    """Options of LiteRT's converter for weights and activations of 8 bits, none for float32."""
+    import tensorflow as tf
+
+    if calibration is None:
+        return {}
+
+    def representative_dataset():
+        for image in calibration():
+            yield [image]
+
+    return {
+        "optimizations": [tf.lite.Optimize.DEFAULT],
+        "representative_dataset": representative_dataset,
+    }
+
+
+def _quantize_onnx(source, target, calibration):
+    """Quantizes weights and activations of an ONNX file to 8 bits with onnxruntime."""
+    from onnxruntime import quantization
+
+    prepared = source.with_name("prepared.onnx")
+    # This merges batch normalizations into convolutions.
+    quantization.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
+    quantization.quantize_static(
+        str(prepared), str(target), _reader(str(prepared), calibration), per_channel=True
+    )
+
+
+def _reader(path, calibration):
+    """Makes the reader of calibration images that onnxruntime wants."""
+    import onnxruntime
+    from onnxruntime.quantization import CalibrationDataReader
+
+    name = (
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).get_inputs()[0].name
+    )
+
+    class Reader(CalibrationDataReader):
+        def __init__(self):
+            self.images = calibration()
+
+        def get_next(self):
+            image = next(self.images, None)
+            return None if image is None else {name: image}
+
+    return Reader()
