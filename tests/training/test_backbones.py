@@ -13,7 +13,9 @@ IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 3)).astype("float3
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("name", ["bn_inception", "MobileNetV2", "ResNet50"])
+@pytest.mark.parametrize(
+    "name", ["bn_inception", "MobileNetV2", pytest.param("ResNet50", marks=pytest.mark.slow)]
+)
 def test_the_saved_embedder_contains_its_preprocessing(tmp_path, name):
     backbone = make_backbone(name, image_size=64)
     assert backbone.image_size == 64

@@ -43,14 +43,21 @@ def test_the_embedder_is_what_the_metrics_say(finished):
     assert result.model.output_shape == (None, 4, 2)
 
 
-def test_the_warm_up_trains_the_new_layers_only():
+def test_a_warm_up_on_arrays_without_a_test_half(tmp_path):
     given = backbone()
-    result = train(backbone=given, recipe=RECIPE.replace(epochs=1), test=None)
+    result = train(
+        backbone=given, recipe=RECIPE.replace(epochs=1), test=None, output=tmp_path / "run"
+    )
     (network,) = [layer for layer in result.model.layers if isinstance(layer, keras.Model)]
     kernel = network.get_layer("features").get_weights()[0]
     np.testing.assert_array_equal(kernel, given.get_layer("features").get_weights()[0])
     assert (result.metrics, result.before) == ({}, {})
     assert result.history.keys() == {"loss"}
+    run = open_run(tmp_path / "run")
+    assert run.results["after"] == {}
+    for files_of in (run.train_files, run.test_files):
+        with pytest.raises(ValueError, match="a run without image files for it"):
+            files_of()
 
 
 def test_a_run_folder_says_all(finished):
@@ -187,14 +194,3 @@ def test_other_versions_of_the_folder_are_refused(tmp_path):
     for use in (open_run, lambda path: train(output=path)):
         with pytest.raises(ValueError, match=r"of format 2. 9.0 of keras-proxygml wrote it"):
             use(tmp_path)
-
-
-def test_a_run_on_arrays_has_no_files(tmp_path):
-    train(output=tmp_path, recipe=RECIPE.replace(epochs=1), test=None)
-    run = open_run(tmp_path)
-    assert run.results["after"] == {}
-    for files_of in (run.train_files, run.test_files):
-        with pytest.raises(ValueError, match="a run without image files for it"):
-            files_of()
-    with (tmp_path / "log.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 1
