@@ -1,8 +1,9 @@
 """The networks that `fine_tune` can train, from images to a vector."""
 
+import dataclasses
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 
@@ -16,7 +17,8 @@ ANY_SIZE = 224  # of images, where nothing else says it
 EXAMPLE = "keras_hub.layers.ImageConverter.from_preset(preset)"
 
 
-class Backbone(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Backbone:
     """A network, and how its images are prepared.
 
     Attributes:

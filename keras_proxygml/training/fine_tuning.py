@@ -132,6 +132,8 @@ def fine_tune(
     )
     if starts_at_random(backbone, weights):
         recipe = recipe.replace(freeze_batch_norm=False)  # its statistics are not trained yet
+        if verbose and backbone != "small":
+            print("The backbone starts at random. Pretrained weights are a better start.")
     options = {name: arguments[name] for name in ("frozen_until", "shorter_side", "seed")}
     training = Training.prepare(recipe, images, others, ready, **options)
     return _run(training, store, callbacks, verbose)

@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import sys
-from typing import Any
 
 import keras
 
@@ -115,7 +114,7 @@ class Training:
 @contextlib.contextmanager
 def _writers(output, phase):
     """The callbacks that write to the run folder. Their files are closed after Ctrl-C too."""
-    writers: list[Any] = []
+    writers = []
     if output is not None:
         log = keras.callbacks.CSVLogger(output / LOG, append=True)
         board = keras.callbacks.TensorBoard(output / "tensorboard")

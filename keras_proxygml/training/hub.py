@@ -47,11 +47,14 @@ def copied(backbone):
     config = backbone.get_config()
     if "position_embedding_shape" in config:
         config["position_embedding_shape"] = config["image_shape"]
+    if "use_mask_token" in config:
+        config["use_mask_token"] = False  # Keras warns of a weight that nothing trains
     copy = type(backbone).from_config(config)
-    for old, new in zip(backbone.weights, copy.weights, strict=True):
-        if old.shape != new.shape:
-            old = next(w for w in backbone.weights if w.name == f"interpolated_{old.name}")
-        new.assign(old)
+    values = [weight for weight in backbone.weights if weight.name != "mask_token"]
+    for value, weight in zip(values, copy.weights, strict=True):
+        if value.shape != weight.shape:
+            value = next(w for w in values if w.name == f"interpolated_{value.name}")
+        weight.assign(value)
     return copy
 
 
@@ -78,11 +81,12 @@ def pooled(network, image_size):
     Raises:
         ValueError: If the network takes or gives something else.
     """
-    inputs = network.input
+    is_sequential = isinstance(network, keras.Sequential)  # which has no input before a call
+    inputs = network.inputs[0] if is_sequential else network.input
+    output = network.outputs[0] if is_sequential else network.output
     if isinstance(inputs, dict) and set(inputs) != {"images"}:
         hint = "Give the part of it that embeds images, such as its vision encoder."
         refuse("backbone", "take images only", f"one that takes {', '.join(inputs)}", hint)
-    output = network.output
     if not isinstance(inputs, dict) and not isinstance(output, dict) and len(output.shape) == 2:
         return network
     images = keras.Input((image_size, image_size, 3), name="images")

@@ -68,9 +68,10 @@ def set_trainable(
         ValueError: If there is no such phase or layer.
     """
     check_choice("phase", phase, PHASES)
-    network.trainable = phase != "warm_up"
+    network.trainable = False
     if phase == "warm_up":
         return
+    network.trainable = True  # Keras passes this on to the layers only where it changes
     if frozen_until:
         names = [layer.name for layer in network.layers]
         if frozen_until not in names:
