@@ -163,7 +163,7 @@ def test_threshold_slides(open_page, address, width):
 
 def test_map_moves_smoothly(open_page, width, tmp_path, monkeypatch):
     monkeypatch.setattr("keras_proxygml.visualization._report.plane.MOST", 200)
-    vectors = np.random.default_rng(0).standard_normal((10_000, 8)).astype("float32")
+    vectors = np.random.default_rng(0).standard_normal((10_000, 64)).astype("float32")
     images = np.zeros((10_000, 8, 8), "uint8")
     path = report(tmp_path / "report.html", vectors, images, np.arange(10_000) // 10)
     page = open_page(path.as_uri(), width)
