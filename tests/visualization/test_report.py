@@ -205,6 +205,14 @@ def test_threshold_of_duplicates_rises_until_few_are_left(monkeypatch):
     assert len(pairs.first) == 0
 
 
+def test_collapsed_embedder(tmp_path, monkeypatch):
+    monkeypatch.setattr(findings, "MOST_PAIRS", 10)
+    _, images, labels = examples()
+    page = report(tmp_path / "a.html", np.ones((24, 4)), images, labels).read_text(encoding="utf-8")
+    assert "pairs of embeddings are equal, so they are not listed" in page
+    assert "Within" not in page
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

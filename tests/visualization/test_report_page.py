@@ -161,12 +161,20 @@ def test_threshold_slides(open_page, address, width):
     wait(page, "document.querySelectorAll('#threshold-examples .pic').length > 10")
 
 
-def test_map_moves_smoothly(open_page, width, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_proxygml.visualization._report.plane.MOST", 200)
-    vectors = np.random.default_rng(0).standard_normal((10_000, 64)).astype("float32")
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    """A report of 10,000 images."""
+    vectors = np.random.default_rng(0).standard_normal((10_000, 32)).astype("float32")
     images = np.zeros((10_000, 8, 8), "uint8")
-    path = report(tmp_path / "report.html", vectors, images, np.arange(10_000) // 10)
-    page = open_page(path.as_uri(), width)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_proxygml.visualization._report.plane.MOST", 200)
+        path = tmp_path_factory.mktemp("large") / "report.html"
+        return report(path, vectors, images, np.arange(10_000) // 10)
+
+
+def test_map_moves_smoothly(open_page, large, width):
+    assert large.stat().st_size < 15e6
+    page = open_page(large.as_uri(), width)
     took = page.execute_script(
         "const start = performance.now();"
         "for (let i = 0; i < 20; i++) { zoom.scaleBy(surface, i < 10 ? 1.1 : 0.9); draw(); }"
