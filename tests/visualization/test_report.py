@@ -139,6 +139,7 @@ def test_equal_input_makes_equal_files(made, tmp_path):
     assert pages[0] == pages[1]
 
 
+@pytest.mark.tensorflow
 def test_embedder_and_files_of_which_some_are_broken(tmp_path):
     _, images, labels = examples(per_class=3)
     paths = []
@@ -242,6 +243,7 @@ def test_bad_input(tmp_path, change, message):
     assert not (tmp_path / "a.html").exists()
 
 
+@pytest.mark.tensorflow
 def test_nothing_that_can_be_read(tmp_path):
     embedder = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Flatten()])
     with (
