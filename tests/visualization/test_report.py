@@ -165,6 +165,18 @@ def test_embedder_and_files_of_which_some_are_broken(tmp_path):
     assert data["pictures"][0]["items"] == [0, 1, 2, 3, 5, 6, 7, 8, 10, 11]
 
 
+def test_training_files_have_their_own_classes(tmp_path):
+    vectors, images, labels = examples()
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    train = datasets.ImageFiles([tmp_path / "a.png"], [0], ["zebra"])
+    path = report(
+        tmp_path / "a.html", vectors, images, labels, train=train, train_embeddings=vectors[:1]
+    )
+    data = data_of(path.read_text(encoding="utf-8"))
+    assert data["classes"] == ["0", "1", "2", "3", "zebra"]
+    assert (data["labels"][-1], data["halves"]) == (4, 24)
+
+
 def test_page_stays_small(tmp_path):
     vectors, images, labels = examples(per_class=60, classes=5)
     images = images.repeat(4, axis=1).repeat(4, axis=2)
