@@ -81,6 +81,7 @@ def tsne(units: np.ndarray, seed: int) -> np.ndarray:
         Points, `[n, 2]`, float32.
     """
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
 
     perplexity = min(30, (len(units) - 1) / 3)  # neighbors that count; scikit-learn's default
     # Vectors on one line have no plane to start from. scikit-learn crashes on them: its issues
@@ -88,7 +89,10 @@ def tsne(units: np.ndarray, seed: int) -> np.ndarray:
     spreads = np.linalg.matrix_rank(units - units[0]) > 1
     init = "pca" if spreads else "random"
     plane = TSNE(metric="cosine", perplexity=perplexity, random_state=seed, init=init)
-    return plane.fit_transform(units)
+    # The threads of scikit-learn's t-SNE wait for each other. On a busy machine, it takes ten times
+    # as long with two as with one.
+    with threadpool_limits(1):
+        return plane.fit_transform(units)
 
 
 def _chosen(classes, labels, seed):

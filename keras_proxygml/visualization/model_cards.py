@@ -66,7 +66,7 @@ def model_card(
     metrics = list(dict.fromkeys(metric for values in columns.values() for metric in values))
     table = [[_score(values.get(metric)) for values in columns.values()] for metric in metrics]
     card = fill(
-        "model_card.md",
+        "model_card.md.jinja",
         False,
         name=_cell(name),
         file=file,

@@ -81,11 +81,7 @@ def report(
         UserWarning: For image files that can't be read. The page names and counts them.
     """
     check_installed()
-    check_integer("neighbors", neighbors, 1)
-    check_integer("max_images", max_images, 100)
-    check_number("megabytes", megabytes, "[2, inf)", "The page itself takes about one.")
-    if threshold is not None:
-        check_number("threshold", threshold, "[-1, 1]", "It is a cosine.")
+    _check_numbers(neighbors, max_images, megabytes, threshold)
     reading = image_options or {}
     tested = examples("images", embeddings, images, labels, class_names, reading)
     if len(tested.names) < 2:
@@ -109,6 +105,14 @@ def report(
     page = render(found, title=title, history=history, metrics=metrics or {})
     Path(path).write_text(page, encoding="utf-8", newline="\n")
     return Path(path)
+
+
+def _check_numbers(neighbors, max_images, megabytes, threshold):
+    check_integer("neighbors", neighbors, 1)
+    check_integer("max_images", max_images, 100)
+    check_number("megabytes", megabytes, "[2, inf)", "The page itself takes about one.")
+    if threshold is not None:
+        check_number("threshold", threshold, "[-1, 1]", "It is a cosine.")
 
 
 def _training(embeddings, train, train_embeddings, reading):

@@ -139,6 +139,7 @@ def test_equal_input_makes_equal_files(made, tmp_path):
     assert pages[0] == pages[1]
 
 
+@pytest.mark.tensorflow
 def test_embedder_and_files_of_which_some_are_broken(tmp_path):
     _, images, labels = examples(per_class=3)
     paths = []
@@ -156,12 +157,24 @@ def test_embedder_and_files_of_which_some_are_broken(tmp_path):
     assert all(f"<code>{paths[i]}</code>" in page for i in (4, 9))
     data = data_of(page)
     assert len(data["titles"]) == 10
-    assert data["titles"][4] == "5.png"
+    assert data["titles"][4] == f"{tmp_path.name}/5.png"
     with pytest.warns(UserWarning, match="2 images cannot be read"):
         path = report(tmp_path / "b.html", images.reshape(12, -1), files)
     data = data_of(path.read_text(encoding="utf-8"))
     assert len(data["titles"]) == 12  # these have vectors
     assert data["pictures"][0]["items"] == [0, 1, 2, 3, 5, 6, 7, 8, 10, 11]
+
+
+def test_training_files_have_their_own_classes(tmp_path):
+    vectors, images, labels = examples()
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    train = datasets.ImageFiles([tmp_path / "a.png"], [0], ["zebra"])
+    path = report(
+        tmp_path / "a.html", vectors, images, labels, train=train, train_embeddings=vectors[:1]
+    )
+    data = data_of(path.read_text(encoding="utf-8"))
+    assert data["classes"] == ["0", "1", "2", "3", "zebra"]
+    assert (data["labels"][-1], data["halves"]) == (4, 24)
 
 
 def test_page_stays_small(tmp_path):
@@ -176,12 +189,12 @@ def test_page_stays_small(tmp_path):
 
 
 def test_thumbnails_shrink_to_the_limit():
-    images = np.random.default_rng(0).integers(0, 256, (60, 150, 150, 3)).astype("uint8")
-    for limit in (1e5, 2e6):
-        made = thumbnails.read_thumbnails(thumbnails.Images(images), np.arange(60), limit)
+    images = np.random.default_rng(0).integers(0, 256, (24, 150, 150, 3)).astype("uint8")
+    for limit in (1e5, 1e6):
+        made = thumbnails.read_thumbnails(thumbnails.Images(images), np.arange(24), limit)
         sheets = made.page_form()["sheets"]
         assert sum(map(len, sheets)) * 3 / 4 <= limit
-    assert made.pixels.shape == (60, 144, 144, 3)
+    assert made.pixels.shape == (24, 144, 144, 3)
 
 
 def test_map_places_the_rest_among_the_neighbors(monkeypatch):
@@ -203,6 +216,14 @@ def test_threshold_of_duplicates_rises_until_few_are_left(monkeypatch):
     pairs = findings.duplicates(vectors, np.zeros(30, int))
     assert pairs.threshold == 1.0
     assert len(pairs.first) == 0
+
+
+def test_collapsed_embedder(tmp_path, monkeypatch):
+    monkeypatch.setattr(findings, "MOST_PAIRS", 10)
+    _, images, labels = examples()
+    page = report(tmp_path / "a.html", np.ones((24, 4)), images, labels).read_text(encoding="utf-8")
+    assert "pairs of embeddings are equal, so they are not listed" in page
+    assert "Within" not in page
 
 
 @pytest.mark.parametrize(
@@ -234,6 +255,7 @@ def test_bad_input(tmp_path, change, message):
     assert not (tmp_path / "a.html").exists()
 
 
+@pytest.mark.tensorflow
 def test_nothing_that_can_be_read(tmp_path):
     embedder = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Flatten()])
     with (

@@ -1,5 +1,6 @@
 """What the vectors show, as numbers of items."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,7 +102,7 @@ class Pairs(NamedTuple):
     """Near duplicates, by their vectors.
 
     Attributes:
-        threshold: The least cosine of a pair.
+        threshold: The least cosine of a pair; infinite if even the equal vectors are too many.
         first, second: Their items. `[P]`.
         similarities: Their cosines. `[P]`.
         across: Whether they are in different halves. `[P]`.
@@ -127,13 +128,13 @@ def duplicates(vectors: np.ndarray, splits: np.ndarray) -> Pairs:
         splits: The half that each is in. `[N]`.
     """
     for threshold in THRESHOLDS:
-        most = MOST_PAIRS if threshold < 1 else len(vectors) ** 2
         try:
-            table = near_duplicates(vectors, threshold, splits=splits, max_pairs=most)
+            table = near_duplicates(vectors, threshold, splits=splits, max_pairs=MOST_PAIRS)
         except ValueError:
             continue  # there are more pairs
         return Pairs(threshold, table.first, table.second, table.similarities, table.across)
-    raise AssertionError("unreachable")
+    none = np.zeros(0, int)
+    return Pairs(math.inf, none, none, np.zeros(0), none.astype(bool))
 
 
 def pixel_vectors(pixels: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ class Examples(NamedTuple):
 
     Attributes:
         images: Arrays or paths, N of them.
-        titles: What to call each image: its file's name, or its number. N strings.
+        titles: What to call each image: its file and folder, or its number. N strings.
         vectors: `[N, D]`.
         labels: Number of each image's class, `[N]`, int64, or None.
         given: The labels as they were given, `[N]`, or None.
@@ -135,4 +135,4 @@ def vectors_of(name, embeddings, images, reading):
 
 
 def _title(image, place):
-    return Path(image).name if is_path(image) else f"image {place}"
+    return "/".join(Path(image).parts[-2:]) if is_path(image) else f"image {place}"

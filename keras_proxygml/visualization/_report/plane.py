@@ -20,13 +20,9 @@ def places_on_map(vectors: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
         Places, `[N, 2]`, integers from 0 to 4095, and how they were found, in a sentence.
     """
     from sklearn.preprocessing import normalize
-    from threadpoolctl import threadpool_limits
 
     units = normalize(vectors.astype("float32"))
-    # The threads of scikit-learn's t-SNE wait for each other. On a busy machine, it takes ten times
-    # as long with two as with one.
-    with threadpool_limits(1):
-        points, how = _placed(units, seed)
+    points, how = _placed(units, seed)
     points = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
     low, span = points.min(axis=0), max(np.ptp(points, axis=0).max(), 1e-9)
     return np.rint((points - low) / span * UNITS).astype(int), how

@@ -7,7 +7,7 @@ function lineChart(holder, { x, series, height = 240, format = (v) => v.toFixed(
     chart?.destroy();
     const palette = dark.matches ? DARK_COLORS : COLORS;
     const axis = { stroke: color("quiet"), grid: { stroke: color("line"), width: 1 }, ticks: { stroke: color("line") } };
-    const across = wholes ? { ...axis, values: (_, splits) => splits.map((v) => (Number.isInteger(v) ? v : "")) } : axis;
+    const across = wholes ? { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : axis;
     const lines = series.map((one, i) => ({
       label: one.name, stroke: palette[i % palette.length], width: 2, dash: one.dash,
       points: { show: x.length < 40 }, spanGaps: true,

@@ -1,5 +1,5 @@
 // The map of embeddings. D3 zooms, pans and finds the nearest point; a canvas shows the points.
-const SPACE = 4095, CLOSE = 90; // with fewer points in view, they become pictures
+const SPACE = 4095, CLOSE = 220; // with fewer points in view, they become pictures
 const canvas = $("map-canvas"), context = canvas.getContext("2d");
 const WIDE = canvas.clientWidth > canvas.clientHeight ? 1.6 : 1; // stretches the map on wide screens
 const points = data.map.items.map((item, i) => ({ item, x: WIDE * data.map.x[i], y: SPACE - data.map.y[i], right: data.map.right[i] }));
