@@ -13,8 +13,14 @@ import numpy as np
 import pytest
 
 from benchmarks import measuring, reporting
-from benchmarks.comparison import added_classes, compare_losses, exports, label_suspects, report
-from benchmarks.comparison import store
+from benchmarks.comparison import (
+    added_classes,
+    compare_losses,
+    exports,
+    label_suspects,
+    report,
+    store,
+)
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
 from benchmarks.speed import search_speed, stores

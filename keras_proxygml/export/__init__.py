@@ -2,7 +2,7 @@
 
 `formats` lists the formats and what each of them needs. `arguments` checks what users give.
 `writers` writes a file, `runtimes` runs it, and `comparison` compares its vectors with those of the
-embedder. `image_bytes` and `orientation` are the SavedModel's endpoint for JPEG and PNG files.
+embedder. `onnx_files` is what ONNX needs besides. `image_bytes` and `orientation` are the SavedModel's endpoint for JPEG and PNG files.
 """
 
 from keras_proxygml.export.comparison import Exported as Exported

@@ -199,6 +199,18 @@ def test_the_least_cosine_is_that_of_the_worst_row():
     assert least_cosine(expected, found) == pytest.approx(24 / 25)
 
 
+@pytest.mark.slow
+@pytest.mark.tensorflow
+def test_an_operation_that_onnx_does_not_have_is_named(tmp_path):
+    need("onnx")
+    inputs = keras.Input((4,))
+    embedder = keras.Model(inputs, keras.ops.erfinv(inputs))
+    message = "`embedder` must consist of operations that ONNX has. Received: .*Erfinv"
+    with pytest.raises(ValueError, match=message):
+        export(embedder, tmp_path / "a.onnx", format="onnx")
+    assert not list(tmp_path.iterdir())
+
+
 def vit():
     keras_hub = pytest.importorskip("keras_hub")
     shape = {"image_shape": (32, 32, 3), "patch_size": 8, "num_layers": 2, "num_heads": 2}

@@ -1,0 +1,87 @@
+"""ONNX files: what tf2onnx lacks, a look at the operations, and 8 bits by onnxruntime."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from keras_proxygml.checks import refuse
+
+
+@functools.cache
+def teach_tf2onnx():
+    """Adds an operation to tf2onnx: TensorFlow 2.21 computes the exact GELU of ViTs with erfc."""
+    from tf2onnx import utils
+    from tf2onnx.handler import tf_op
+
+    @tf_op("Erfc")
+    class Erfc:
+        @classmethod
+        def version_9(cls, graph, node, **_):
+            like = {"shapes": node.output_shapes, "dtypes": node.output_dtypes}
+            graph.remove_node(node.name)
+            erf = graph.make_node("Erf", node.input, **like)
+            dtype = utils.map_onnx_to_numpy_type(like["dtypes"][0])
+            one = graph.make_const(utils.make_name("one"), np.array(1, dtype))
+            inputs = [one.output[0], erf.output[0]]
+            graph.make_node("Sub", inputs, outputs=node.output, name=node.name, **like)
+
+
+def check_operations(path: Path) -> None:
+    """Raises if a file holds operations that ONNX does not have.
+
+    tf2onnx keeps TensorFlow's operations that it does not know.
+
+    Args:
+        path: The ONNX file.
+
+    Raises:
+        ValueError: If there is such an operation.
+    """
+    import onnx
+
+    try:
+        onnx.checker.check_model(str(path))
+    except onnx.checker.ValidationError as error:
+        refuse(
+            "embedder",
+            "consist of operations that ONNX has",
+            str(error).splitlines()[0],
+            "Export it to another format, or from another backend.",
+        )
+
+
+def quantize(source, target, calibration):
+    """Quantizes weights and activations of an ONNX file to 8 bits with onnxruntime.
+
+    Args:
+        source: Path of the file in float32.
+        target: Where to write.
+        calibration: A function that gives an iterator of images `[1, ...]`.
+    """
+    from onnxruntime import quantization
+
+    prepared = str(source.with_name("prepared.onnx"))
+    # This merges batch normalizations into convolutions.
+    quantization.quant_pre_process(str(source), prepared, skip_symbolic_shape=True)
+    reader = _reader(prepared, calibration)
+    quantization.quantize_static(prepared, str(target), reader, per_channel=True)
+
+
+def _reader(path, calibration):
+    """Makes the reader of calibration images that onnxruntime wants."""
+    import onnxruntime
+    from onnxruntime.quantization import CalibrationDataReader
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    class Reader(CalibrationDataReader):
+        def __init__(self):
+            self.images = calibration()
+
+        def get_next(self):
+            image = next(self.images, None)
+            return None if image is None else {name: image}
+
+    return Reader()
