@@ -27,6 +27,33 @@ def teach_tf2onnx():
             graph.make_node("Sub", inputs, outputs=node.output, name=node.name, **like)
 
 
+def give_constants(path, model):
+    """Puts constants into a file of tf2onnx, which makes inputs of tensors that layers hold.
+
+    KerasHub's ViT holds the numbers of its positions in such a tensor, for instance.
+
+    Args:
+        path: The ONNX file.
+        model: The model that it was made of.
+    """
+    import onnx
+    import tensorflow as tf
+
+    written = onnx.load(str(path))
+    inputs = {x.name: x for x in written.graph.input if x.name != model.inputs[0].name}
+    if not inputs:
+        return
+    (images,) = model.inputs
+    signature = [tf.TensorSpec(images.shape, images.dtype, name=images.name)]
+    traced = tf.function(functools.partial(model.__call__, training=False), autograph=False)
+    for value, place in traced.get_concrete_function(*signature).graph.captures:
+        if place.name in inputs:
+            constant = onnx.numpy_helper.from_array(value.numpy(), place.name)
+            written.graph.initializer.append(constant)
+            written.graph.input.remove(inputs[place.name])
+    onnx.save(written, str(path))
+
+
 def check_operations(path: Path) -> None:
     """Raises if a file holds operations that ONNX does not have.
 

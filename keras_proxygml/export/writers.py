@@ -9,7 +9,12 @@ import keras
 
 from keras_proxygml.export.arguments import is_square_rgb
 from keras_proxygml.export.image_bytes import read_images
-from keras_proxygml.export.onnx_files import check_operations, quantize, teach_tf2onnx
+from keras_proxygml.export.onnx_files import (
+    check_operations,
+    give_constants,
+    quantize,
+    teach_tf2onnx,
+)
 
 
 def for_inference(embedder):
@@ -88,6 +93,8 @@ def _write_onnx(model, path, calibration):
     with tempfile.TemporaryDirectory() as folder:
         whole = path if calibration is None else Path(folder) / "float32.onnx"
         _export(model, whole, "onnx")
+        if keras.backend.backend() == "tensorflow":
+            give_constants(whole, model)
         check_operations(whole)
         if calibration is not None:
             quantize(whole, path, calibration)

@@ -233,6 +233,8 @@ def mobilenet():
 @pytest.mark.parametrize("make", [bn_inception, mobilenet, vit])
 def test_backbones_are_exported(tmp_path, make, format):
     need(format)
+    if (make, format, BACKEND) == (vit, "onnx", "torch"):
+        pytest.skip("PyTorch's exporter to ONNX does not know an operation of KerasHub's ViT")
     keras.utils.set_random_seed(0)
     backbone, shape = make()
     images = keras.Input(shape)
