@@ -43,14 +43,16 @@ def give_constants(path, model):
     inputs = {x.name: x for x in written.graph.input if x.name != model.inputs[0].name}
     if not inputs:
         return
+    used = {name for node in written.graph.node for name in node.input}
     (images,) = model.inputs
     signature = [tf.TensorSpec(images.shape, images.dtype, name=images.name)]
     traced = tf.function(functools.partial(model.__call__, training=False), autograph=False)
     for value, place in traced.get_concrete_function(*signature).graph.captures:
         if place.name in inputs:
+            written.graph.input.remove(inputs[place.name])
+        if place.name in inputs and place.name in used:
             constant = onnx.numpy_helper.from_array(value.numpy(), place.name)
             written.graph.initializer.append(constant)
-            written.graph.input.remove(inputs[place.name])
     onnx.save(written, str(path))
 
 

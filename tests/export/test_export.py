@@ -155,6 +155,7 @@ def test_the_shorter_side_is_that_of_evaluation(tmp_path, embedder):
     assert np.abs(vector - embedder.predict(other, verbose=0)).max() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.tensorflow
 def test_an_earlier_export_is_replaced_only_on_demand(tmp_path, embedder, images):
     path = tmp_path / "new" / "model"
