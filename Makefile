@@ -1,7 +1,7 @@
 # make demo           sets up and runs the quickstart
 # make lint           checks style, formatting and types
 # make test           sets up, lints, and runs the tests on TensorFlow, except the slow ones
-# make test-all       does the same with the slow tests
+# make test-all       does the same with the slow tests, and the runtimes of exports
 # make test-wheel     builds the wheel, and runs its commands in an empty environment
 # make test-backends  sets up and runs the tests on JAX and PyTorch, in another environment
 # make test-lowest    sets up and runs the tests on the lowest versions that pyproject.toml allows
@@ -33,7 +33,7 @@ lint: .venv/installed
 test: lint
 	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST) -m "not slow"
 
-test-all: lint
+test-all: lint .venv/installed-export
 	KERAS_BACKEND=tensorflow $(BIN)/python $(PYTEST)
 
 test-wheel:
@@ -79,7 +79,11 @@ clean:
 	.venv-lowest/bin/pip install -q --no-deps -e .
 	touch $@
 
-.venv-backends/installed: requirements.txt requirements-backends.txt pyproject.toml
+.venv/installed-export: .venv/installed requirements-export.txt
+	$(BIN)/pip install -q -r requirements-export.txt
+	touch $@
+
+.venv-backends/installed: requirements.txt requirements-backends.txt requirements-export.txt pyproject.toml
 	$(PYTHON) -m venv .venv-backends
 	$(BACKENDS_BIN)/pip install -q -r requirements-backends.txt
 	$(BACKENDS_BIN)/pip install -q --no-deps -e .

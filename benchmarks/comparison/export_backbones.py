@@ -75,7 +75,9 @@ def make(name, image_size, files):
     if name not in MAKERS:
         model = keras.models.load_model(Path(name), compile=False)
         return keras.Model(images, model(images), name=model.name)
-    embedder = keras.Model(images, MAKERS[name](images), name=name)
+    # Vectors of random weights are nearly equal. Without their mean, they differ.
+    centered = keras.layers.BatchNormalization(center=False, scale=False)
+    embedder = keras.Model(images, centered(MAKERS[name](images)), name=name)
     for layer in embedder._flatten_layers():
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.8

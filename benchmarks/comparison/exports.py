@@ -82,9 +82,12 @@ def run(args):
     """Measures all exports that are not on file, each in its own process."""
     backend = keras.backend.backend()
     where = environment(MODULE, *PACKAGES)
+    where["command"] = where["command"].replace(str(args.data), "FOLDER")
+    for path in args.embedder:
+        where["command"] = where["command"].replace(path, Path(path).name)
     for backbone in [*args.backbones, *args.embedder]:
         for format, precision in EXPORTS:
-            label = f"{Path(backbone).parent.name or backbone}-{format}-{precision}"
+            label = f"{name_of(backbone)}-{format}-{precision}"
             if label in read(NAME, backend):
                 continue
             options = ["--data", args.data, "--images", args.images]
@@ -92,6 +95,12 @@ def run(args):
             found = in_own_process(MODULE, *options, "--one", backbone, format, precision)
             print(backend, label, found, flush=True)
             append(NAME, backend, label, found | {"environment": where})
+
+
+def name_of(backbone):
+    """A backbone's name, that of a .keras file, or that of the folder of an embedder.keras."""
+    path = Path(backbone)
+    return path.resolve().parent.name if path.name == "embedder.keras" else path.stem
 
 
 def table():
@@ -156,7 +165,7 @@ def main():
         "--backbones", nargs="*", choices=backbones.NAMES, default=list(backbones.NAMES)
     )
     parser.add_argument(
-        "--embedder", nargs="*", default=[], help=".keras files, each in a folder with its name"
+        "--embedder", nargs="*", default=[], help=".keras files of trained embedders"
     )
     parser.add_argument("--table", action="store_true", help="only write the table again")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)

@@ -9,6 +9,12 @@ import keras
 
 from keras_proxygml.export.arguments import is_square_rgb
 from keras_proxygml.export.image_bytes import read_images
+from keras_proxygml.export.onnx_files import (
+    check_operations,
+    give_constants,
+    quantize,
+    teach_tf2onnx,
+)
 
 
 def for_inference(embedder):
@@ -43,15 +49,11 @@ def write(model, path, format, calibration, shorter_side):
         warnings.simplefilter("ignore")
         if format == "saved_model":
             return _write_saved_model(model, path, shorter_side)
-        if format == "litert":
-            _export(model, path, format, **_int8_of_litert(calibration))
-        elif calibration is None:
-            _export(model, path, format)
+        if format == "onnx":
+            _write_onnx(model, path, calibration)
         else:
-            with tempfile.TemporaryDirectory() as folder:
-                whole = Path(folder) / "float32.onnx"
-                _export(model, whole, format)
-                _quantize_onnx(whole, path, calibration)
+            options = _int8_of_litert(calibration) if format == "litert" else {}
+            _export(model, path, format, **options)
     return ()
 
 
@@ -85,6 +87,19 @@ def _write_saved_model(model, path, shorter_side):
     return tuple(endpoints)
 
 
+def _write_onnx(model, path, calibration):
+    if keras.backend.backend() == "tensorflow":
+        teach_tf2onnx()
+    with tempfile.TemporaryDirectory() as folder:
+        whole = path if calibration is None else Path(folder) / "float32.onnx"
+        _export(model, whole, "onnx")
+        if keras.backend.backend() == "tensorflow":
+            give_constants(whole, model)
+        check_operations(whole)
+        if calibration is not None:
+            quantize(whole, path, calibration)
+
+
 def _int8_of_litert(calibration):
     """Options of LiteRT's converter for weights and activations of 8 bits, none for float32."""
     import tensorflow as tf
@@ -100,35 +115,3 @@ def _int8_of_litert(calibration):
         "optimizations": [tf.lite.Optimize.DEFAULT],
         "representative_dataset": representative_dataset,
     }
-
-
-def _quantize_onnx(source, target, calibration):
-    """Quantizes weights and activations of an ONNX file to 8 bits with onnxruntime."""
-    from onnxruntime import quantization
-
-    prepared = source.with_name("prepared.onnx")
-    # This merges batch normalizations into convolutions.
-    quantization.quant_pre_process(str(source), str(prepared), skip_symbolic_shape=True)
-    quantization.quantize_static(
-        str(prepared), str(target), _reader(str(prepared), calibration), per_channel=True
-    )
-
-
-def _reader(path, calibration):
-    """Makes the reader of calibration images that onnxruntime wants."""
-    import onnxruntime
-    from onnxruntime.quantization import CalibrationDataReader
-
-    name = (
-        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).get_inputs()[0].name
-    )
-
-    class Reader(CalibrationDataReader):
-        def __init__(self):
-            self.images = calibration()
-
-        def get_next(self):
-            image = next(self.images, None)
-            return None if image is None else {name: image}
-
-    return Reader()
