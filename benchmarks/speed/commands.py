@@ -51,9 +51,11 @@ def time_commands(args, run, query, more):
         "search": ["search", run, query],
         "report": ["report", run],
     }.items():
-        found[name] = [timed(command, *words)[0] for _ in range(args.rounds)]
-        if words[0] == "index":  # so that the next round finds nothing new, either
-            command("index", run, "--prune")
+        found[name] = []
+        for _ in range(args.rounds):
+            found[name].append(timed(command, *words)[0])
+            if more in words:  # so that it is new in the next round
+                command("index", run, "--remove", more)
     return found
 
 

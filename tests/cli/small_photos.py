@@ -35,4 +35,4 @@ if __name__ == "__main__":
     write_photos(sys.argv[1])
     noise = np.random.default_rng(1).uniform(0, 255, (3, 48, 48, 3))
     for place, pixels in enumerate(noise):
-        write(Path(f"more/{place}.jpg"), pixels)
+        write(Path(f"more/strangers/{place}.jpg"), pixels)
