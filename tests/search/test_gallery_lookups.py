@@ -26,7 +26,7 @@ def test_get_returns_items_in_the_order_that_is_asked_for():
     z, w = filled().get(["z", "w"])
     assert (z.id, z.label, z.metadata) == ("z", "b", {"n": 3})
     np.testing.assert_array_equal(w.vector, np.eye(4)[0])
-    with pytest.raises(ValueError, match="`ids` must be in the gallery. Received: 'v'"):
+    with pytest.raises(ValueError, match=r"`ids` must be in the gallery\. Received: 'v'"):
         filled().get(["v"])
 
 
