@@ -189,6 +189,7 @@ def main():
         gallery.add([queries[0]], ["one more"])
         gallery.close()
         with server(path, upload_seconds=SLOW) as (process, address):
+            Client(address, bodies).search(bodies[0])  # which waits until the server is ready
             lone = Client(address, bodies)
             lone.run(time.monotonic() + min(10, args.seconds / 4))
             clients = [Client(address, bodies[i :: args.clients]) for i in range(args.clients)]

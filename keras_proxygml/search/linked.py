@@ -65,6 +65,7 @@ class LinkedEmbedder:
             refuse("embedder", "be a built keras.Model, or None", received, hint)
         self._source = embedder
         self._is_stored = isinstance(embedder, Path)
+        self.is_frozen = False
         self.batch_size = batch_size
         self.image_options = dict(image_options)
         self._digests: tuple[str, str] | None = None
@@ -101,6 +102,8 @@ class LinkedEmbedder:
         """The digest of the embedder as it is now, or None without an embedder."""
         if self.embedder is None:
             return None
+        if self.is_frozen and self._digests is not None:
+            return self._digests[1]
         quick = quick_digest(self.embedder)
         if self._digests is None or self._digests[0] != quick:
             self._digests = quick, embedder_digest(self.embedder)

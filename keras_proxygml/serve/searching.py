@@ -71,6 +71,7 @@ class Searching:
             has = "no embedder" if gallery.embedder is None else f"an embedder of inputs {shape}"
             hint = "Make the gallery with Gallery(embedder), of images [B, S, S, 3]."
             refuse("gallery", "have an embedder of square color images to be served", has, hint)
+        gallery.freeze_embedder()
         self.gallery = gallery
         self.embedder = 0
         self.problem: str | None = None

@@ -29,7 +29,7 @@ def serve(
             everywhere and takes a token. Use a proxy with TLS in networks that are not yours.
         port: 0 takes any free one.
         token: See `make_app`.
-        options: Other arguments of `make_app`.
+        **options: Other arguments of `make_app`.
 
     Raises:
         ImportError: If FastAPI, uvicorn or python-multipart is missing.

@@ -10,7 +10,7 @@ from fastapi import Query as InQuery
 from fastapi.responses import FileResponse, Response
 from fastapi.staticfiles import StaticFiles
 
-import keras_proxygml
+from keras_proxygml import __version__
 from keras_proxygml.search.gallery import Item
 from keras_proxygml.serve._web import schemas
 from keras_proxygml.serve._web.guard import Guard
@@ -41,7 +41,7 @@ def build(searching: Searching, settings: Settings) -> FastAPI:
     service = Service(searching, settings)
     app = FastAPI(
         title=settings.title,
-        version=keras_proxygml.__version__,
+        version=__version__,
         description="Searches a gallery of pictures.",
         lifespan=service.running,
         docs_url=None,  # which would load scripts from elsewhere
@@ -94,7 +94,7 @@ async def page() -> FileResponse:
 @READING.get("/health")
 async def health() -> schemas.Health:
     """Says that the server runs. Needs no token."""
-    return schemas.Health(status="ok", version=keras_proxygml.__version__)
+    return schemas.Health(status="ok", version=__version__)
 
 
 @READING.get("/about")
