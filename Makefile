@@ -14,7 +14,7 @@ BACKENDS_BIN := .venv-backends/bin
 # Worker processes share the cores with TensorFlow's threads, so more than four do not help.
 PYTEST := -m pytest -n auto --maxprocesses 4 --dist worksteal
 # These tests do not depend on the backend, so they run on TensorFlow only.
-NUMPY_ONLY := metrics datasets search/test_[ciqs]*.py search/test_gallery.py test_inspection.py
+NUMPY_ONLY := cli datasets metrics serve search/test_[cfiqs]*.py search/test_gallery*.py test_inspection.py
 WITHOUT_BACKEND := $(foreach part,$(NUMPY_ONLY) test_docs*.py test_examples.py,--ignore-glob 'tests/$(part)')
 SPHINX := KERAS_BACKEND=tensorflow $(BIN)/sphinx-build -q -W --keep-going -d docs/_build/doctrees
 export TF_CPP_MIN_LOG_LEVEL ?= 2

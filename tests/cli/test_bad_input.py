@@ -122,7 +122,7 @@ def test_a_port_in_use(cli, trained):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        fails(cli("serve", trained, "--port", port), port, "in use")
+        fails(cli("serve", trained, "--port", port), port, "must be free")
     fails(cli("serve", trained, "--host", "0.0.0.0"), "token")
 
 

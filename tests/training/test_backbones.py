@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from miniature import backbone as tiny
+from small_runs import backbone as tiny
 
 from keras_proxygml.training import make_backbone, with_preprocessing
 from keras_proxygml.training.backbones import name_of

@@ -5,8 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from miniature import NAMES, backbone, pixels
 from PIL import Image
+from small_runs import NAMES, backbone, pixels
 
 from keras_proxygml.datasets import image_folder
 from keras_proxygml.training.description import changes, describe_files, describe_images

@@ -6,7 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
-from miniature import RECIPE, backbone, files, pixels, train
+from small_runs import RECIPE, backbone, files, pixels, train
 
 import keras_proxygml
 from keras_proxygml import retrieval_metrics

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from miniature import NAMES, RECIPE, files, pixels
+from small_runs import NAMES, RECIPE, files, pixels
 
 from keras_proxygml.datasets import evaluation_batches, training_batches
 from keras_proxygml.training.images import (

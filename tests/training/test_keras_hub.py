@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from miniature import pixels, train
+from small_runs import pixels, train
 
 from keras_proxygml.training import make_backbone, open_run
 
