@@ -1,6 +1,6 @@
 """Pictures of a page, as a phone and a computer show it, for README and docs.
 
-    python -m benchmarks.serving.report_pictures demo/report.html --output docs [--parts metrics map] [--dark]
+    python -m benchmarks.serving.report_pictures demo/report.html --output docs
 
 It takes headless Chromium and selenium, as the tests of pages do (`tests/browser.py`). The files
 are called report-390-queries.png and so on, after the page, its width in pixels, and the part. It
