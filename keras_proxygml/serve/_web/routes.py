@@ -53,8 +53,8 @@ def build(searching: Searching, settings: Settings) -> FastAPI:
     if settings.uploads is not None:
         app.include_router(WRITING)
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
-    limits = {"max_bytes": settings.max_bytes, "seconds": settings.upload_seconds}
-    app.add_middleware(Uploads, most=BODIES, **limits)
+    max_bytes, seconds = settings.max_bytes, settings.upload_seconds
+    app.add_middleware(Uploads, most=BODIES, max_bytes=max_bytes, seconds=seconds)
     app.add_middleware(Guard, token=settings.token, login=PAGE / "login.html")
     return app
 

@@ -101,8 +101,8 @@ class Service:
     async def thumbnail(self, item: Item, size: str) -> bytes:
         """A JPEG of an item, or the error 404."""
         path = self.thumbnails.path_of(item.id)
-        made = path and await run_in_threadpool(self.thumbnails.make, path, size)
-        if not made:
+        made = None if path is None else await run_in_threadpool(self.thumbnails.make, path, size)
+        if made is None:
             raise HTTPException(404, "The item has no picture that can be read.")
         return made
 
