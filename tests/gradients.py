@@ -4,9 +4,10 @@ import warnings
 
 import keras
 import numpy as np
+import pytest
 
 MODES = {
-    "tensorflow": ["eager", "graph", "xla"],
+    "tensorflow": ["eager", "graph", pytest.param("xla", marks=pytest.mark.slow)],
     "jax": ["eager", "compiled"],
     "torch": ["eager", "compiled"],
 }[keras.backend.backend()]

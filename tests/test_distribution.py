@@ -9,7 +9,7 @@ import small
 
 from keras_proxygml import ProxyAdam, ProxyGMLLoss
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 def trained(replicas, samples, prepare=lambda model: model, strategy=None, **optimizer):

@@ -94,6 +94,7 @@ def first_step(multiplier, situation):
 
 
 @pytest.mark.parametrize("situation", [*VARIANTS, "scheduler", "loss_scale", "frozen", "unfrozen"])
+@pytest.mark.slow
 def test_the_ratio_holds(situation):
     if situation == "frozen" and keras.backend.backend() == "jax":
         pytest.skip("Keras on JAX needs a new optimizer")
@@ -145,6 +146,7 @@ def test_lean_proxies_follow_one_second_moment_each():
     assert shapes["proxies_velocity"] == shapes["proxies_momentum"] == (5, 2, 1)
 
 
+@pytest.mark.slow
 def test_lean_proxies_change_no_other_weight():
     lean = fit_one_step(model_with(ProxyAdam(0.01, 3, l2=0.1, lean_proxies=True)))
     adams = fit_one_step(model_with(ProxyAdam(0.01, 3, l2=0.1)))
@@ -187,6 +189,7 @@ def test_proxies_may_be_frozen_after_the_optimizer_knew_them():
     equal(model.layers[1].get_weights(), before, 0)
 
 
+@pytest.mark.slow
 def test_loss_scaling():
     keras.config.set_dtype_policy("mixed_float16")
     results = []

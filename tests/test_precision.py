@@ -8,9 +8,9 @@ import small
 from keras_proxygml import ProxyAdam
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.slow
 def test_losses_are_within_two_percent_of_float32(policy, jit_compile):
     if keras.backend.backend() == "torch" and jit_compile:
         pytest.skip("PyTorch's compiler takes minutes")

@@ -15,7 +15,9 @@ from keras_proxygml.selection import greatest
 NUMBERS = st.sampled_from([-np.inf, -1.0, -0.5, -1e-30, 0.0, 1e-30, 0.25, 0.5, 1.0, np.inf])
 
 
-@pytest.fixture(params=["cpu:0", "gpu:0"], autouse=True, scope="module")
+@pytest.fixture(
+    params=["cpu:0", pytest.param("gpu:0", marks=pytest.mark.slow)], autouse=True, scope="module"
+)
 def device(request):
     """On a single CPU the numbers are counted in lanes, elsewhere not."""
     with pytest.MonkeyPatch.context() as patch:

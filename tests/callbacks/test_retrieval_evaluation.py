@@ -196,6 +196,7 @@ def test_a_callback_that_stands_before_cannot_stop():
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("as_dataset", [False, True])
 @pytest.mark.parametrize("own_embedder", [False, True])
+@pytest.mark.slow
 def test_under_mirrored_strategy(as_dataset, own_embedder):
     import tensorflow as tf
 

@@ -17,6 +17,7 @@ def test_length_is_known(files, make):
     assert len(make(files, 4, image_size=16, on_error="raise")) == 3
 
 
+@pytest.mark.slow
 def test_resumed_training_equals_uninterrupted_training(files, tmp_path):
     whole, half = embedding_model(), embedding_model()
     quiet = {"shuffle": False, "verbose": 0}  # Keras warns that it cannot shuffle a dataset

@@ -93,6 +93,7 @@ def test_embedders_train_without_proxies():
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_two_replicas_train_as_one_device_does():
     """Five heads, each with its own per-sample loss, on one embedder."""
     import tensorflow as tf
@@ -122,6 +123,7 @@ def test_two_replicas_train_as_one_device_does():
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_two_replicas_average_the_values_of_their_shares():
 
     kinds, labels = [ProxyAnchorLoss, *ON_EMBEDDINGS], np.array([0, 1, 0, 2, 2, 1])
@@ -143,6 +145,7 @@ def test_two_replicas_average_the_values_of_their_shares():
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_a_replica_without_samples_adds_nothing():
     """Of a last batch of one sample, a second replica gets none."""
     with small.mirrored(2).scope():

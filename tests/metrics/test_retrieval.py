@@ -136,6 +136,7 @@ def test_no_split_changes_a_digit(monkeypatch):
 
 
 @pytest.mark.parametrize(("classes", "budget"), [(500, 2**23), (500, 2**26), (12, 2**23)])
+@pytest.mark.slow
 def test_memory_stays_within_the_budget(classes, budget):
     vectors, labels = clusters(6000, classes, 64)
     query_results(vectors[:100], labels[:100] % 9)  # imports and caches

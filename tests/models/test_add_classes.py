@@ -88,6 +88,7 @@ def test_training_goes_on_as_if_nothing_had_happened():
     np.testing.assert_allclose(larger.get_weights()[-1][6:], -1, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_resumed_training_of_the_larger_model_equals_training_in_one_go(tmp_path):
     larger = add_classes(trained(), *new_items())
     twin = add_classes(trained(), *new_items())
@@ -103,6 +104,7 @@ def test_resumed_training_of_the_larger_model_equals_training_in_one_go(tmp_path
     )
 
 
+@pytest.mark.slow
 def test_training_improves_with_and_without_the_embedder():
     model = trained()
     for frozen in (True, False):
@@ -248,6 +250,7 @@ def test_models_of_own_classes():
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.slow
 def test_other_precisions(policy):
     keras.config.set_dtype_policy(policy)
     model = trained()
@@ -259,6 +262,7 @@ def test_other_precisions(policy):
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_vocabularies_and_replicas():
     text = keras.layers.TextVectorization(output_sequence_length=4)
     text.adapt(["a b c d", "d e f"])

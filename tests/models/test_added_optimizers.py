@@ -27,6 +27,7 @@ KEEPS_AVERAGES = keras.backend.backend() != "jax"
 
 
 @pytest.mark.parametrize("name", [x for x in OPTIMIZERS if x != "average" or KEEPS_AVERAGES])
+@pytest.mark.slow
 def test_slots_of_the_optimizer(name):
     model = trained(optimizer=OPTIMIZERS[name]())
     larger = add_classes(model, *new_items())

@@ -97,6 +97,7 @@ def test_resumed_training_equals_training_in_one_go(tmp_path):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_loads_in_a_fresh_process(tmp_path):
     model = small.model()
     inputs, labels = small.data()
@@ -127,6 +128,7 @@ def test_clone_of_a_model_is_untrained_and_alike():
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_saved_model_serves_without_this_library(tmp_path):
     model = small.model()
     inputs, _ = small.data()

@@ -67,6 +67,7 @@ def reached(calibration):
 
 @hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(outcomes(), st.floats(0.01, 0.9))
+@pytest.mark.slow
 def test_smallest_threshold_within_the_false_accept_rate(matches, target):
     hypothesis.assume(target * len(matches.own) >= 1)
     found = calibrate(matches, false_accept_rate=target, **QUICK)
@@ -79,6 +80,7 @@ def test_smallest_threshold_within_the_false_accept_rate(matches, target):
 
 @hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(outcomes())
+@pytest.mark.slow
 def test_threshold_of_the_greatest_f1(matches):
     found = calibrate(matches, f1=True, **QUICK)
     best = max(rates(matches, t)[3] for t in candidates(matches))
@@ -88,6 +90,7 @@ def test_threshold_of_the_greatest_f1(matches):
 
 @hypothesis.settings(deadline=None, max_examples=40)
 @hypothesis.given(outcomes(), st.floats(0.05, 1.0))
+@pytest.mark.slow
 def test_smallest_threshold_of_the_precision(matches, target):
     fits = [t for t in candidates(matches) if rates(matches, t)[2] >= target]
     if not fits:
