@@ -28,11 +28,13 @@ ALLOWED = {
     "search": {"checks", "datasets", "labeled_data", "metrics", "models"},
     "visualization": {"checks", "datasets", "graph", "inspection", "metrics", "search"},
     "applications": {"checks"},
+    "export": {"checks", "datasets", "layers", "metrics"},
     "training": {
         "applications",
         "callbacks",
         "checks",
         "datasets",
+        "export",
         "layers",
         "losses",
         "models",
@@ -40,7 +42,6 @@ ALLOWED = {
         "regularizers",
         "search",
     },
-    "export": {"checks", "datasets", "layers", "metrics"},
     "serve": {"checks", "datasets", "search"},
     "cli": {
         "checks",

@@ -4,12 +4,12 @@ import csv
 import json
 import math
 import os
-import shutil
 from pathlib import Path
 
 import keras
 
 from keras_proxygml.checks import refuse
+from keras_proxygml.export import export
 from keras_proxygml.search._storage.files import replace_file
 from keras_proxygml.training.backup import epochs_done
 from keras_proxygml.training.description import changes, paths_as_csv
@@ -108,20 +108,14 @@ def begin(output, description, train, test):
     write_json(output / DESCRIPTION, description)
 
 
-def finish(output, embedder, results):
+def finish(output, embedder, results, shorter_side):
     """Writes the embedder, its SavedModel on TensorFlow, and the results."""
     new = output / f"new.{EMBEDDER}"
     embedder.save(new)
     os.replace(new, output / EMBEDDER)
     if keras.backend.backend() == "tensorflow":
-        new, old = output / "saved_model.new", output / "saved_model.old"
-        for leftover in (new, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        embedder.export(new, verbose=False)
-        if (output / "saved_model").exists():
-            os.replace(output / "saved_model", old)
-        os.replace(new, output / "saved_model")
-        shutil.rmtree(old, ignore_errors=True)
+        # It reads image files too, and Keras's own export would leave random augmentation on.
+        export(embedder, output / "saved_model", shorter_side=shorter_side, overwrite=True)
     write_json(output / RESULTS, results)
 
 

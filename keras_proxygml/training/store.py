@@ -92,4 +92,4 @@ class Store:
             "before": before,
             "after": after,
         }
-        folder.finish(self.path, embedder, results)
+        folder.finish(self.path, embedder, results, self.description["shorter_side"])

@@ -76,14 +76,14 @@ def test_a_full_disk_leaves_the_last_state(tmp_path, monkeypatch, step):
 @pytest.mark.tensorflow
 def test_a_kill_while_the_embedder_is_written_leaves_the_old_one(tmp_path, monkeypatch):
     old, new = compiled(), compiled()
-    folder.finish(tmp_path, old, {"epochs": 1})
-    monkeypatch.setattr(new, "export", no_space)
+    folder.finish(tmp_path, old, {"epochs": 1}, None)
+    monkeypatch.setattr(folder, "export", no_space)
     with pytest.raises(OSError, match="No space left"):
-        folder.finish(tmp_path, new, {"epochs": 2})
+        folder.finish(tmp_path, new, {"epochs": 2}, None)
     assert folder.read_json(tmp_path / "results.json") == {"epochs": 1}
     assert (tmp_path / "saved_model" / "saved_model.pb").is_file()
     monkeypatch.undo()
-    folder.finish(tmp_path, new, {"epochs": 2})
+    folder.finish(tmp_path, new, {"epochs": 2}, None)
     embedder = keras.models.load_model(tmp_path / "embedder.keras", compile=False)
     np.testing.assert_array_equal(embedder.get_weights()[0], new.get_weights()[0])
     names = ["embedder.keras", "results.json", "saved_model"]
