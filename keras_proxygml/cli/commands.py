@@ -123,8 +123,10 @@ def search(options):
         threshold = gallery.threshold if options.threshold is None else options.threshold
         hits = _hits(gallery, options)
         notes = [] if options.threshold is not None else [galleries.outgrown(gallery)]
-    found = [_answer(*row, threshold) for row in zip(options.query, hits.ids, hits.labels,
-             hits.similarities, strict=True)]  # fmt: skip
+    found = [
+        _answer(*row, threshold)
+        for row in zip(options.query, hits.ids, hits.labels, hits.similarities, strict=True)
+    ]
     if options.json:
         return printing.as_json(found)
     for answer in found:
@@ -135,8 +137,10 @@ def search(options):
         ]
         printing.table(("similarity", "label", "image"), rows)
     if threshold is None:
-        notes = ["There is no threshold, so nothing is unknown. Give --threshold, or run: "
-                 f"keras-proxygml index {options.run} --calibrate"]  # fmt: skip
+        notes = [
+            "There is no threshold, so nothing is unknown. Give --threshold, or run: "
+            f"keras-proxygml index {options.run} --calibrate"
+        ]
     for note in filter(None, notes):
         printing.stage(note)
 

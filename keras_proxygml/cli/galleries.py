@@ -13,7 +13,9 @@ def open_gallery(run):
     if not run.gallery_path.is_dir():
         hint = f"Make it with: keras-proxygml index {run.path} FOLDER"
         refuse("run", "hold a gallery", f"{run.path} without one", hint, error=FileNotFoundError)
-    return Gallery.load(run.gallery_path)
+    gallery = Gallery.load(run.gallery_path)
+    gallery.freeze_embedder()
+    return gallery
 
 
 def open_or_make_gallery(run):

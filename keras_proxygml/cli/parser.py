@@ -114,38 +114,69 @@ def _add_rate(add):
 def _train(add):
     add("photos", type=Path, help="a folder that holds a folder of images for each class")
     add("-o", "--output", type=Path, default=Path("run"), help="the run (default: %(default)s)")
-    add("--backbone", default="small", help="small, bn_inception, a keras.applications name such "
-        "as EfficientNetV2B0, or a .keras file (default: %(default)s)")  # fmt: skip
+    add(
+        "--backbone",
+        default="small",
+        help="small, bn_inception, a keras.applications name such "
+        "as EfficientNetV2B0, or a .keras file (default: %(default)s)",
+    )
     add("--weights", help="imagenet, which Keras downloads, or a file; by default at random")
-    add("--recipe", help="paper, paper_sop, fine_tune, from_scratch or demo (default: fine_tune "
-        "for a trained backbone, from_scratch for one that starts at random)")  # fmt: skip
+    add(
+        "--recipe",
+        help="paper, paper_sop, fine_tune, from_scratch or demo (default: fine_tune "
+        "for a trained backbone, from_scratch for one that starts at random)",
+    )
     add("--epochs", type=int, help="how many in all; the recipe says how many by default")
     add("--batch-size", type=int, help="images in a batch")
     add("--image-size", type=int, help="height and width of the images in pixels")
-    add("--set", type=_setting, action="append", default=[], metavar="NAME=VALUE",
-        help="another number of the recipe, such as learning_rate=0.001")  # fmt: skip
+    add(
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="another number of the recipe, such as learning_rate=0.001",
+    )
     add("--seed", type=int, default=0, help="of weights, order and crops (default: 0)")
-    add("--split-seed", type=int, help="which random half of the classes is to train on "
-        "(default: 0)")  # fmt: skip
+    add(
+        "--split-seed",
+        type=int,
+        help="which random half of the classes is to train on (default: 0)",
+    )
     _add_rate(add)
 
 
 def _evaluate(add):
     add("run", type=Path, help="what train wrote")
-    add("photos", type=Path, nargs="?", help="a folder of class folders; by default the images "
-        "that the run was tested on")  # fmt: skip
+    add(
+        "photos",
+        type=Path,
+        nargs="?",
+        help="a folder of class folders; by default the images that the run was tested on",
+    )
     add("--all-classes", action="store_true", help="test on classes that were trained on, too")
     add("--json", action="store_true", help="print JSON")
 
 
 def _index(add):
     add("run", type=Path, help="what train wrote")
-    add("photos", type=Path, nargs="*", help="folders of class folders, or with --label or "
-        "--no-labels folders of images and image files")  # fmt: skip
+    add(
+        "photos",
+        type=Path,
+        nargs="*",
+        help="folders of class folders, or with --label or "
+        "--no-labels folders of images and image files",
+    )
     add("--label", help="the class of all these images")
     add("--no-labels", action="store_true", help="these images belong to no class")
-    add("--remove", type=Path, nargs="+", default=[], metavar="PATH",
-        help="remove these images, or all below these folders")  # fmt: skip
+    add(
+        "--remove",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="remove these images, or all below these folders",
+    )
     add("--prune", action="store_true", help="remove images whose files are gone")
     add("--calibrate", action="store_true", help="choose the threshold of the unknown again")
     _add_rate(add)
@@ -155,8 +186,11 @@ def _search(add):
     add("run", type=Path, help="what train wrote")
     add("query", nargs="+", help="image files")
     add("-k", type=int, default=10, help="how many images to find (default: %(default)s)")
-    add("--threshold", type=float, help="similarity from which on a query is known, instead of "
-        "the one of the gallery")  # fmt: skip
+    add(
+        "--threshold",
+        type=float,
+        help="similarity from which on a query is known, instead of the one of the gallery",
+    )
     add("--json", action="store_true", help="print JSON")
 
 
@@ -174,8 +208,11 @@ def _serve(add):
 
 def _export(add):
     add("run", type=Path, help="what train wrote")
-    add("--format", default="onnx", help="saved_model, onnx, openvino or litert (default: "
-        "%(default)s)")  # fmt: skip
+    add(
+        "--format",
+        default="onnx",
+        help="saved_model, onnx, openvino or litert (default: %(default)s)",
+    )
     add("-o", "--output", type=Path, help="the file or folder (default: in the run)")
     add("--no-check", action="store_true", help="do not compare it with the embedder")
 
