@@ -13,7 +13,7 @@ from keras_proxygml import ProxyGMLLoss, ProxySeparation, proxy_gml, regularizer
 from keras_proxygml.graph import knn_subgraph, masked_softmax_loss, similarity_graph
 from keras_proxygml.numerics import unit
 
-# JAX compiles every operation anew for each random shape.
+# JAX compiles every operation again for each random shape.
 EXAMPLES = 5 if keras.backend.backend() == "jax" else 30
 SETTINGS = settings(max_examples=EXAMPLES, deadline=None, derandomize=True)
 

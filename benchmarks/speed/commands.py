@@ -1,7 +1,7 @@
 """How long each command takes on a folder of photographs, beside `predict` on ready batches.
 
-    python -m benchmarks.speed.commands ../shared/data/products \
-        --backbone ../shared/data/efficientnet_lite0_imagenet.keras --image-size 128 --epochs 2
+    python -m benchmarks.speed.commands FOLDER \
+        --backbone BACKBONE.keras --image-size 128 --epochs 2
 
 Commands run as a user starts them, each in a process of its own. Indexing and queries are also
 timed inside one process, in turn with `embedder.predict` on the same images, decoded before. Each
