@@ -243,6 +243,8 @@ def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     # What the document takes from elsewhere: photographs, and a network with its weights.
     monkeypatch.setattr(keras.applications, "EfficientNetV2B0", small_backbone)
+    effnet = keras.applications.efficientnet_v2
+    monkeypatch.setattr(small_backbone, "__module__", effnet.__name__)  # for its preprocessing
     rng = np.random.default_rng(0)
     for name in ("bed", "bench", "chair", "lamp", "sofa", "table"):
         (tmp_path / "photos" / name).mkdir(parents=True)
@@ -252,6 +254,8 @@ def test_code_from_a_folder_to_search(tmp_path, monkeypatch, capsys):
     namespace = run_code_of("docs/your-images.md")
     printed = capsys.readouterr().out
     assert "Epoch 12/12" in printed
+    assert namespace["result"].embedder.output_shape == (None, 512)
+    assert len(namespace["result"].history["loss"]) == 6
     assert namespace["train"].class_names == ("bench", "chair", "table")  # a random half
     assert str(Path("photos/lamp/0.jpg")) in printed
     sizes = {}
