@@ -3,7 +3,8 @@
 # make test           sets up, lints, and runs the tests on TensorFlow, except the slow ones
 # make test-all       does the same with the slow tests, and the runtimes of exports
 # make test-wheel     builds the wheel, and runs its commands in an empty environment
-# make test-backends  sets up and runs the tests on JAX and PyTorch, in another environment
+# make test-backends  sets up and runs the tests on JAX and PyTorch, except the slow ones
+# make test-backends-all  does the same with the slow tests
 # make test-lowest    sets up and runs the tests on the lowest versions that pyproject.toml allows
 # make docs           builds the site in docs/_build/html, and lists its external links
 # make format         formats the code
@@ -20,7 +21,8 @@ SPHINX := KERAS_BACKEND=tensorflow $(BIN)/sphinx-build -q -W --keep-going -d doc
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo lint test test-all test-wheel test-backends test-jax test-torch test-lowest docs format clean
+.PHONY: demo lint test test-all test-wheel test-lowest docs format clean
+.PHONY: test-backends test-jax test-torch test-backends-all test-jax-all test-torch-all
 
 demo: .venv/installed
 	KERAS_BACKEND=tensorflow $(BIN)/python examples/quickstart.py
@@ -40,8 +42,12 @@ test-wheel:
 	PYTHON=$(PYTHON) .ci/test-wheel
 
 test-backends: test-jax test-torch
+test-backends-all: test-jax-all test-torch-all
 
 test-jax test-torch: test-%: .venv-backends/installed
+	KERAS_BACKEND=$* $(BACKENDS_BIN)/python $(PYTEST) $(WITHOUT_BACKEND) -m "not slow"
+
+test-jax-all test-torch-all: test-%-all: .venv-backends/installed
 	KERAS_BACKEND=$* $(BACKENDS_BIN)/python $(PYTEST) $(WITHOUT_BACKEND)
 
 # Old packages warn of each other's new versions.
