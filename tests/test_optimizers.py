@@ -57,7 +57,13 @@ def arguments_of(variant):
     return arguments
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        v if v in ("plain", "schedule") else pytest.param(v, marks=pytest.mark.slow)
+        for v in VARIANTS
+    ],
+)
 def test_is_adam_where_nothing_differs(variant):
     ours = fit(model_with(ProxyAdam(**arguments_of(variant))))
     adams = fit(model_with(keras.optimizers.Adam(**arguments_of(variant))))
@@ -161,6 +167,7 @@ same_optimizer = pytest.mark.skipif(
 
 
 @same_optimizer
+@pytest.mark.slow
 def test_freezing_and_unfreezing_a_layer():
     optimizers = ProxyAdam(0.01, proxy_multiplier=1.0), keras.optimizers.Adam(0.01)
     results = []
