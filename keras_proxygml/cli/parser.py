@@ -185,7 +185,7 @@ def _index(add):
 def _search(add):
     add("run", type=Path, help="what train wrote")
     add("query", nargs="+", help="image files")
-    add("-k", type=int, default=10, help="how many images to find (default: %(default)s)")
+    add("-k", "--k", type=int, default=10, help="how many images to find (default: %(default)s)")
     add(
         "--threshold",
         type=float,

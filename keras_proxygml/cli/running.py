@@ -107,7 +107,7 @@ def in_one_line(error, options):
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.strerror}: {error.filename}"
     if isinstance(error, (ValueError, OSError, ImportError)) and message:
-        return message
+        return message.replace("`directory`", "the folder")  # the library's name for an argument
     return f"{type(error).__name__}: {message}. Add --debug to see where."
 
 

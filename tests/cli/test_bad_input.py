@@ -116,6 +116,12 @@ def test_evaluate_needs_two_classes(cli, trained, tmp_path):
     fails(cli("evaluate", trained, make(tmp_path / "photos", "new")), "two classes or more")
 
 
+def test_the_folder_has_no_name_of_the_library(cli, tmp_path):
+    called = cli("train", tmp_path / "absent")
+    fails(called, "the folder must be a folder", "absent, which does not exist")
+    assert "directory" not in called[2]
+
+
 def test_a_port_in_use(cli, trained):
     pytest.importorskip("uvicorn")
     with socket.socket() as taken:

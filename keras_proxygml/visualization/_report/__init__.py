@@ -12,15 +12,14 @@ unchanged with their licenses:
 
 | library | draws | adds to the file |
 | --- | --- | --- |
-| uPlot 1.6.32 (MIT) | learning curves, the threshold's curve | 54 kB |
+| uPlot 1.6.32 (MIT) | learning curves, the threshold's curve | 53 kB |
 | D3 7.9.2 (ISC) | the map: zoom, pan and pinch, the nearest point, colors | 281 kB |
 
-The page's own script, style and text add about 40 kB. The rest is data: about 250 bytes an image,
-and the thumbnails.
+The sizes are those of the files in `vendor/`. The page's own scripts, style and text add 45 kB, the
+size of `templates/`. The rest is data and thumbnails.
 
-Other libraries were considered. Plotly's basic bundle adds 1.1 MB and draws scatter plots in SVG,
-which is slow for 10,000 points. Its other bundles need WebGL, which not every machine has.
-Observable Plot needs D3 too, and draws in SVG. Apache ECharts adds about 1 MB. Bokeh's Python
-package contains its scripts, about 1 MB, but it numbers elements by a counter of the process, so
-equal input would make unequal files.
+Other libraries were considered. Plotly's basic bundle draws scatter plots in SVG, which is slow for
+10,000 points, and its other bundles need WebGL, which not every machine has. Observable Plot needs
+D3 too, and draws in SVG. Bokeh numbers elements by a counter of the process, so equal input would
+make unequal files.
 """
