@@ -45,6 +45,10 @@ REFUSED = {
         "`inputs` must be vectors [N, D], because this gallery has no embedder",
     ),
     "an id twice": (lambda: filled().add(EYE, ids=list("abca")), "`ids` must be unique"),
+    "an integer twice": (
+        lambda: Gallery().add(EYE, ids=[7, -1, 3, 7]),
+        "`ids` must be unique. Received: 1 that occur more than once, such as 7",
+    ),
     "an id that is there": (
         lambda: filled().add(EYE, ids=list("abxd")),
         "`ids` must be new. Received: 'x', which is there",

@@ -43,6 +43,20 @@ def test_the_embedder_is_what_the_metrics_say(finished):
     assert result.model.output_shape == (None, 4, 2)
 
 
+def batch_norms(result):
+    network = next(layer for layer in result.model.layers if isinstance(layer, keras.Model))
+    return [x for x in network.layers if isinstance(x, keras.layers.BatchNormalization)]
+
+
+def test_batch_norm_is_frozen_unless_the_backbone_starts_at_random(finished):
+    assert not any(layer.trainable for layer in batch_norms(finished[-1]))
+    recipe = RECIPE.replace(epochs=1, warm_up=0, image_size=16)
+    assert recipe.freeze_batch_norm
+    layers = batch_norms(train(backbone="small", recipe=recipe, test=None))
+    assert layers
+    assert all(layer.trainable for layer in layers)
+
+
 def test_a_warm_up_on_arrays_without_a_test_half(tmp_path):
     given = backbone()
     result = train(
