@@ -40,7 +40,7 @@ def read_description(path):
         refuse(
             "output",
             f"hold a run of this version, with {DESCRIPTION}",
-            f"{path}, a run of version 0.1, with arguments.json",
+            f"{path}, a run of an earlier version, with arguments.json",
             "Its embedder.keras can still be loaded with Keras. Train into another folder.",
         )
     if description is not None and description.get("format") != FORMAT:
