@@ -68,6 +68,7 @@ def test_all_searches_of_the_speed_test_find_the_same(tmp_path):
     [
         "comparison.calibration",
         "speed.backbone_speed",
+        "speed.commands",
         "speed.first_step",
         "speed.head_speed",
         "speed.retrieval_speed",

@@ -110,11 +110,11 @@ def table(result):
         "index, in the process": "predict, ready batches",
         "search, in the process": "predict, one image",
     }
-    rows = [
-        (f"`{n}`" if n.startswith("-") else n, f"{t:.3f}" if t < 1 else f"{t:.1f}",
-         f"{t / middle[beside[n]]:.2f}" if n in beside else "")
-        for n, t in middle.items()
-    ]  # fmt: skip
+    rows = []
+    for name, seconds in middle.items():
+        shown = f"{seconds:.3f}" if seconds < 1 else f"{seconds:.1f}"
+        times = f"{seconds / middle[beside[name]]:.2f}" if name in beside else ""
+        rows.append((f"`{name}`" if name.startswith("-") else name, shown, times))
     where = described(result["environment"], result["rounds"]).replace(" interleaved", "")
     text = f"{result['images']:,} images. {where} Training ran once."
     return "\n".join([text, "", *markdown(("what", "seconds", "times `predict`"), rows)])
