@@ -44,7 +44,7 @@ def run(
     except KeyboardInterrupt:
         # Another Ctrl-C must not interrupt what Python does at its end.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _say(_what_is_kept(options))
+        _say("Stopped.")
         return INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Python would fail again at its end.
@@ -65,36 +65,57 @@ def _run_command(options, prepare):
     with warnings.catch_warnings():
         warnings.showwarning = _warn
         warnings.simplefilter("always", UserWarning)
-        with _quietly(options.debug):
+        with _quietly(options.debug) as stderr, _ctrl_c_ends(stderr, lambda: "Stopped."):
             if prepare is not None:
                 prepare()
             from keras_proxygml.cli import commands
-        getattr(commands, options.command)(options)
+        command = getattr(commands, options.command)
+        if options.command == "serve":  # the server answers what was asked before it stops
+            command(options)
+        else:
+            with _ctrl_c_ends(2, lambda: _what_is_kept(options)):
+                command(options)
     sys.stdout.flush()
 
 
 @contextlib.contextmanager
 def _quietly(is_shown):
-    """Imports inside print no logs. Ctrl-C ends the process at once: they make other errors of it.
+    """Imports inside print no logs. Gives where messages can be written meanwhile.
 
     TensorFlow logs before it reads how much to log, and not through Python.
     """
-    stderr, before = os.dup(2), signal.getsignal(signal.SIGINT)
+    stderr = os.dup(2)
+    try:
+        if not is_shown:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        yield stderr
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+
+
+@contextlib.contextmanager
+def _ctrl_c_ends(stderr, message):
+    """Ctrl-C inside ends the process at once. What is on the disk is whole at any moment.
+
+    As an exception, it would become other errors in imports, and now and then crash TensorFlow,
+    whose threads still work on what Python takes away.
+    """
+    before = signal.getsignal(signal.SIGINT)
 
     def stop(*_):
-        os.write(stderr, f"{PROGRAM}: Stopped.\n".encode())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with contextlib.suppress(RuntimeError):  # it was flushing already
+            sys.stdout.flush()
+        os.write(stderr, f"{PROGRAM}: {message()}\n".encode())
         os._exit(INTERRUPTED)
 
     if before is signal.default_int_handler:  # a shell ignores Ctrl-C in the background
         signal.signal(signal.SIGINT, stop)
     try:
-        if not is_shown:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         yield
     finally:
-        os.dup2(stderr, 2)
         signal.signal(signal.SIGINT, before)
-        os.close(stderr)
 
 
 def in_one_line(error, options):
