@@ -8,9 +8,9 @@ clients search the others, each over a connection of its own and without a pause
 are killed in the middle of an upload, uploads come byte by byte, and another process replaces the
 gallery.
 
-Prints JSON: requests, errors (there must be none), the median and the 99th percentile in
-milliseconds beside one `predict` of one image and one lone client, the memory of the server every
-few seconds, and what became of the clients that misbehave.
+The table has the requests, the errors (there must be none), the median and the 99th percentile of
+their times beside `predict_on_batch` of one image and beside one lone client, and the memory of the
+server. The results also have what became of the clients that misbehave.
 """
 
 import argparse
@@ -18,7 +18,6 @@ import http.client
 import itertools
 import json
 import socket
-import statistics
 import struct
 import tempfile
 import threading
@@ -29,9 +28,11 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from benchmarks.measuring import median_seconds
+from benchmarks.reporting import described, environment, markdown, publish
 from benchmarks.serving.galleries import make_gallery, server
 from keras_proxygml.search import Gallery
 
+NAME = "benchmarks.serving.load"
 SLOW = 10  # seconds that an upload may take
 HEADERS = {"Content-Type": "multipart/form-data; boundary=b"}
 
@@ -199,19 +200,39 @@ def main():
             memory = load(address, process, clients, misbehaving, args.seconds)
             found["still_answers"] = Client(address, bodies).search(bodies[0])[0] == 200
     seconds = [x for client in clients for x in client.seconds]
-    errors = [x for client in (lone, *clients) for x in client.errors]
     result = {
+        "environment": environment(NAME, "keras", "tensorflow_cpu", "fastapi", "uvicorn"),
+        "clients": args.clients,
+        "seconds": args.seconds,
         "requests": len(seconds),
-        "per_second": round(len(seconds) / args.seconds, 1),
-        "errors": errors,
+        "errors": [x for client in (lone, *clients) for x in client.errors],
         "milliseconds": milliseconds(seconds),
         "lone_client": milliseconds(lone.seconds),
-        "predict": round(1e3 * predict, 1),
-        "times_predict": round(statistics.median(lone.seconds) / predict, 2),
+        "predict_on_batch": round(1e3 * predict, 1),
         "memory_mib": memory,
         **found,
     }
-    print(json.dumps(result, indent=1))
+    publish(NAME, result, table(result))
+
+
+def table(result):
+    memory = result["memory_mib"]
+    rows = [
+        ["requests a second", f"{result['requests'] / result['seconds']:.0f}"],
+        ["errors", len(result["errors"])],
+        ["`predict_on_batch` of one image, ms", result["predict_on_batch"]],
+    ]
+    for who, times in (
+        ("a lone client", result["lone_client"]),
+        (f"{result['clients']} clients", result["milliseconds"]),
+    ):
+        rows.append([f"{who}, ms: median, 99th percentile", ", ".join(map(str, times.values()))])
+    rows.append(
+        ["memory, MiB: start, half the time, end", f"{memory[0]}, {memory[6]}, {memory[-1]}"]
+    )
+    where = described(result["environment"], 1).replace("Medians of 1 interleaved rounds on", "On")
+    clients = f"{result['clients']} clients for {result['seconds']:g} s. {where}"
+    return "\n".join([clients, "", *markdown(["what", "measured"], rows)])
 
 
 if __name__ == "__main__":

@@ -57,6 +57,12 @@ def ask(port, body=BODY, headers=HEADERS):
         connection.close()
 
 
+def test_the_end_of_an_answer_does_not_wait_for_the_client():
+    with listen("127.0.0.1", 0) as listening:
+        with socket.create_connection(listening.getsockname()), listening.accept()[0] as accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def begin(port, length):
     """A connection on which the headers and half of a body have been sent."""
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
