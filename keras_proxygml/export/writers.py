@@ -66,7 +66,9 @@ def _write_saved_model(model, path, shorter_side):
     import tensorflow as tf
 
     archive = keras.export.ExportArchive()
-    archive.track(model)
+    if keras.backend.backend() != "tensorflow":
+        # On TensorFlow, it would save every weight a second time (keras issue 23553).
+        archive.track(model)
     (images,) = model.inputs
     signature = [keras.InputSpec(dtype=images.dtype, shape=images.shape, name="images")]
     serve = archive.add_endpoint(

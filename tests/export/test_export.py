@@ -50,6 +50,17 @@ def test_a_file_computes_what_predict_computes(tmp_path, embedder, images, forma
     assert not list(tmp_path.glob(".export*"))
 
 
+def test_a_saved_model_holds_each_weight_once(tmp_path, embedder):
+    need("saved_model")
+    import tensorflow as tf
+
+    export(embedder, tmp_path / "model")
+    saved = [shape for _, shape in tf.train.list_variables(tmp_path / "model/variables/variables")]
+    weights = [w for w in embedder.weights if not w.path.startswith("seed_generator")]
+    assert saved.count([3, 3, 3, 8]) == 1
+    assert sum(len(shape) > 0 for shape in saved) <= len(weights)
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
 @pytest.mark.parametrize("format", ["onnx", "litert"])
