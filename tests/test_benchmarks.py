@@ -77,6 +77,7 @@ def test_all_searches_of_the_speed_test_find_the_same(tmp_path):
         "speed.storage_layouts",
         "memory.lean_proxies",
         "memory.model_growth",
+        "serving.load",
     ],
 )
 def test_the_readme_shows_the_results_on_file(name):

@@ -114,13 +114,15 @@ def few(half, classes):
     return images[labels < classes], labels[labels < classes]
 
 
-# Below, by test_other_stores.py, test_distribution_jax.py and export/test_export_docs.py.
+# Below, and by test_other_stores.py, test_distribution_jax.py, export/test_export_docs.py and
+# serve/test_serve_docs.py.
 RUN_ELSEWHERE = {
     "docs/exports.md",
     "docs/gallery.md",
     "docs/other-stores.md",
     "docs/your-images.md",
     "docs/scaling.md",
+    "docs/serving.md",
 }
 
 
