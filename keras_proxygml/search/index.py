@@ -9,7 +9,6 @@ from keras_proxygml.metrics._exact.items import Items
 from keras_proxygml.metrics._exact.nearest import HEIGHT, SPARE, nearest_rows, rank
 from keras_proxygml.metrics._exact.threads import cores, faiss_after_fork, single_blas
 from keras_proxygml.metrics._faiss import trained_index
-from keras_proxygml.search.recall import share_found
 
 BLOCK = 4096  # items added to the index at a time
 FEW = 4096  # an exact search of so few items, or of so small a share of all, costs less
@@ -19,8 +18,8 @@ SHARE = 1 / 32
 class Index:
     """Finds candidates by a faiss index and ranks them by exact similarity.
 
-    The vectors are the truth and the index is not. It may miss a neighbor, and `recall` measures
-    how many it misses. It never returns an item that may not be found, and it returns k items if
+    The vectors are the truth and the index is not. It may miss a neighbor: the function `recall`
+    measures how many. It never returns an item that may not be found, and it returns k items if
     there are so many: if the index lists too few, because most of what it lists was removed or
     filtered out, the query is searched exactly. So is every row that the index does not hold, such
     as one that was added later.
@@ -106,27 +105,6 @@ class Index:
                 queries[some], segments, k, allowed, held, of_some
             )
         return found
-
-    def recall(
-        self,
-        queries: np.ndarray,
-        segments: Sequence[np.ndarray],
-        k: int,
-        *,
-        allowed: np.ndarray | None = None,
-        own: np.ndarray | None = None,
-    ) -> float:
-        """Which share of the k nearest items of some queries the index finds.
-
-        Args:
-            queries, segments, k, allowed, own: As in `search`.
-
-        Returns:
-            As `share_found`.
-        """
-        _, exact = nearest_rows(queries, segments, k, allowed=allowed, own=own)
-        _, found = self.search(queries, segments, k, allowed=allowed, own=own)
-        return share_found(found, exact)
 
     def _search(self, queries, segments, k, allowed, held, own):
         """As `search`, for a block of queries, if the index holds `held` rows that are allowed."""

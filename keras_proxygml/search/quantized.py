@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_proxygml.metrics._exact.items import Items
-from keras_proxygml.metrics._exact.nearest import in_blocks, nearest_rows, rank
+from keras_proxygml.metrics._exact.nearest import in_blocks, rank
 from keras_proxygml.metrics._exact.scan import scan
 from keras_proxygml.metrics._exact.threads import cores, in_threads
-from keras_proxygml.search.recall import share_found
 
 BLOCK = 4096  # vectors that a thread encodes at a time
 LARGEST = 127  # the largest code
@@ -23,8 +22,8 @@ class Quantized:
     """Finds candidates by int8 codes and ranks them by exact similarity.
 
     Only the codes are in memory. The vectors may stay in memory maps, of which a search reads the
-    candidates' rows. The similarities are exact. A neighbor may be missed, and `recall` measures
-    how many are.
+    candidates' rows. The similarities are exact. A neighbor may be missed: the function `recall`
+    measures how many are.
 
     Make it with `Quantized.build`.
 
@@ -104,27 +103,3 @@ class Quantized:
             return rank(block, items, rows, k, own, threads)
 
         return in_blocks(search, queries, k, own)
-
-    def recall(
-        self,
-        queries: np.ndarray,
-        segments: Sequence[np.ndarray],
-        k: int,
-        *,
-        allowed: np.ndarray | None = None,
-        own: np.ndarray | None = None,
-        candidates: int | None = None,
-    ) -> float:
-        """Which share of the k nearest items of some queries the codes find.
-
-        Args:
-            queries, segments, k, allowed, own, candidates: As in `search`.
-
-        Returns:
-            As `share_found`.
-        """
-        _, exact = nearest_rows(queries, segments, k, allowed=allowed, own=own)
-        _, found = self.search(
-            queries, segments, k, allowed=allowed, own=own, candidates=candidates
-        )
-        return share_found(found, exact)

@@ -1,6 +1,33 @@
 """How many of the true nearest items an approximate search finds."""
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
+
+from keras_proxygml.metrics._exact.nearest import nearest_rows
+
+
+def recall(
+    search: Callable[..., tuple[np.ndarray, np.ndarray]],
+    queries: np.ndarray,
+    segments: Sequence[np.ndarray],
+    k: int,
+    **options: Any,
+) -> float:
+    """Which share of the k nearest items of some queries a search finds.
+
+    Args:
+        search: The search, with the arguments and results of `nearest_rows`.
+        queries, segments, k: As in `nearest_rows`.
+        **options: Its `allowed` and `own`.
+
+    Returns:
+        As `share_found`.
+    """
+    _, exact = nearest_rows(queries, segments, k, **options)
+    _, found = search(queries, segments, k, **options)
+    return share_found(found, exact)
 
 
 def share_found(found: np.ndarray, exact: np.ndarray) -> float:

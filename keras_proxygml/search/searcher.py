@@ -10,6 +10,7 @@ from keras_proxygml.search._storage.storage import Storage
 from keras_proxygml.search.answers import vectors_of
 from keras_proxygml.search.index import Index
 from keras_proxygml.search.quantized import Quantized
+from keras_proxygml.search.recall import recall
 
 CHECKED = 256  # items that search for their neighbors to measure the recall
 GROWTH = 1.25  # an index is built again once there are so many times the rows that it holds
@@ -67,7 +68,8 @@ class Searcher:
             return 1.0
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(~storage.removed))[:CHECKED]
         options = {"allowed": ~storage.removed, "own": rows}
-        return self._of(storage).recall(vectors_of(storage, rows), storage.segments, k, **options)
+        search = self._of(storage).search
+        return recall(search, vectors_of(storage, rows), storage.segments, k, **options)
 
     def _of(self, storage):
         """The index or the codes, built again if the rows have changed too much."""

@@ -4,6 +4,7 @@ import pytest
 from keras_proxygml.metrics._exact.nearest import nearest_rows, unit_rows
 from keras_proxygml.search import index as index_module
 from keras_proxygml.search.index import Index
+from keras_proxygml.search.recall import recall
 
 
 def clusters(items, dims=16, seed=0):
@@ -44,7 +45,7 @@ def test_an_index_that_misses_nothing_is_exact(items, queries, own):
     index = Index.build("Flat", segments)
     wanted = nearest_rows(queries, segments, 10, own=own)
     equal(index.search(queries, segments, 10, own=own), wanted)
-    assert index.recall(queries, segments, 10, own=own) == 1.0
+    assert recall(index.search, queries, segments, 10, own=own) == 1.0
 
 
 @pytest.mark.parametrize("factory", ["Flat", "HNSW16", "IVF16,SQ8"])
@@ -63,12 +64,12 @@ def test_recall_is_the_share_of_true_neighbors(items, queries):
     rows, _ = index.search(queries, [items], 10)
     true, _ = nearest_rows(queries, [items], 10)
     share = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(rows, true, strict=True)])
-    assert index.recall(queries, [items], 10) == pytest.approx(share)
+    assert recall(index.search, queries, [items], 10) == pytest.approx(share)
     assert 0.3 < share < 0.9
     thorough = Index.build("IVF64,Flat", [items], settings="nprobe=64")
-    assert thorough.recall(queries, [items], 10) == 1.0
-    assert Index.build("HNSW32", [items]).recall(queries, [items], 10) > 0.95
-    assert np.isnan(index.recall(queries, [items], 10, allowed=np.zeros(6000, bool)))
+    assert recall(thorough.search, queries, [items], 10) == 1.0
+    assert recall(Index.build("HNSW32", [items]).search, queries, [items], 10) > 0.95
+    assert np.isnan(recall(index.search, queries, [items], 10, allowed=np.zeros(6000, bool)))
 
 
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.9])

@@ -1,10 +1,12 @@
+import functools
+
 import numpy as np
 import pytest
 
 from keras_proxygml.metrics import compare_results, query_results
 from keras_proxygml.metrics._exact.nearest import nearest_rows, unit_rows
 from keras_proxygml.search.quantized import Quantized
-from keras_proxygml.search.recall import share_found
+from keras_proxygml.search.recall import recall, share_found
 
 
 def clusters(items, dims=32, seed=0):
@@ -39,8 +41,8 @@ def test_similarities_are_exact_and_recall_is_high(items, queries):
     rows, similarities = quantized.search(queries, segments, 10)
     exact = np.einsum("qkd,qd->qk", items[rows].astype("float64"), queries.astype("float64"))
     np.testing.assert_array_equal(similarities, exact)
-    assert quantized.recall(queries, segments, 10) > 0.999
-    few = quantized.recall(queries, segments, 10, candidates=1)
+    assert recall(quantized.search, queries, segments, 10) > 0.999
+    few = recall(functools.partial(quantized.search, candidates=1), queries, segments, 10)
     true, _ = nearest_rows(queries, segments, 10)
     found, _ = quantized.search(queries, segments, 10, candidates=1)
     share = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(true, found, strict=True)])
@@ -73,14 +75,14 @@ def test_few_items_and_none(items, queries):
     assert np.isnan(similarities[:, 4:]).all()
     nothing = np.zeros(4, bool)
     assert (quantized.search(queries, [items[:4]], 6, allowed=nothing)[0] == -1).all()
-    assert np.isnan(quantized.recall(queries, [items[:4]], 6, allowed=nothing))
+    assert np.isnan(recall(quantized.search, queries, [items[:4]], 6, allowed=nothing))
 
 
 def test_segments_that_come_later_use_the_same_scale(items, queries):
     quantized = Quantized.build([items[:3000]])
     quantized.add(items[3000:])
     segments = [items[:3000], items[3000:]]
-    assert quantized.recall(queries, segments, 10) > 0.999
+    assert recall(quantized.search, queries, segments, 10) > 0.999
     quantized.add(unit_rows(np.eye(32)))  # far beyond the scale
     assert np.abs(quantized.codes[-1]).max() == 127
     segments.append(unit_rows(np.eye(32)))
