@@ -52,7 +52,7 @@ test-jax-all test-torch-all: test-%-all: .venv-backends/installed
 
 # Old packages warn of each other's new versions.
 test-lowest: .venv-lowest/installed
-	KERAS_BACKEND=tensorflow .venv-lowest/bin/python $(PYTEST) -m "not slow" -W ignore::DeprecationWarning
+	KERAS_BACKEND=tensorflow .venv-lowest/bin/python $(PYTEST) -m "not slow" -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning
 
 # Warnings are errors, so every link and cross-reference resolves. Nothing is fetched.
 docs: .venv/docs-installed
