@@ -5,7 +5,7 @@ import ipaddress
 import socket
 from typing import NoReturn
 
-from keras_proxygml.checks import refuse
+from keras_proxygml.checks import check_integer, refuse
 
 
 def is_loopback(host: str) -> bool:
@@ -35,6 +35,7 @@ def listen(host: str, port: int) -> socket.socket:
     Raises:
         ValueError: If the host is not this machine's, or the port is in use or not allowed.
     """
+    check_integer("port", port, 0, 2**16 - 1)  # the system would take a greater one modulo 2**16
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.create_server(address[:2], family=family, backlog=2048)

@@ -11,6 +11,7 @@ from colored import mean_color
 
 from keras_proxygml.search import Gallery
 from keras_proxygml.serve import make_app, serve
+from keras_proxygml.serve.addresses import listen
 
 
 def of_vectors():
@@ -138,3 +139,8 @@ def test_a_missing_package_names_the_extra(module, monkeypatch):
     for function in (make_app, serve):
         with pytest.raises(ImportError, match=re.escape(message)):
             function(of_vectors())
+
+
+def test_a_port_that_does_not_exist():
+    with pytest.raises(ValueError, match=r"`port` must be .*65535.*Received: port=99999"):
+        listen("127.0.0.1", 99_999)
