@@ -1,23 +1,20 @@
-"""ProxyGML against its rivals, all tuned alike, and its own questions: numbers of proxies, parts.
+"""ProxyGML against its rivals, all tuned alike.
 
     python -m benchmarks.comparison.compare_losses --data FOLDER    # goes on where it was cut off
-    python -m benchmarks.comparison.compare_losses --data FOLDER --tasks products --stages search
+    python -m benchmarks.comparison.compare_losses --data FOLDER --tasks icons --stages search
     python -m benchmarks.comparison.report              # tables and plots from the results
 
-`FOLDER` holds `products/` (train/ and test/ of class folders, at 128 px) and
+`FOLDER` holds `products/` (train/ and test/ of class folders, at 128 px), `icons64.npz` and
 `efficientnet_lite0_imagenet.keras`. The glyphs need no folder. Each run leaves a line in
 `results/TASK.jsonl`. A run whose stage and label are there is not run again. To use two cores,
-start one process for each task.
+start two processes, with `--worker 1/2` and `--worker 2/2`.
 
-search    8 settings of each loss, the same number for all, trained on three quarters of the
+length    How long a task trains: losses at their defaults with 4 epochs, 8, 16, ...
+search    17 settings of each loss, the same number for all, trained on three quarters of the
           training classes and judged by MAP@R on the other quarter.
-scale     ProxyGML with factors of the class scores, at N = 1 and N = 4; else as its best so far,
-          and on the same classes, as in what follows.
-grid      ProxyGML with N proxies of each class and a ratio of proxies kept, at the same N · scale.
-rates     ProxyGML's best so far at other learning rates, of the network and of the proxies.
-ablation  ProxyGML without positives always kept, without the mask, without the regularizer.
+parts     ProxyGML at its best of the search, with one part changed, on the same classes.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
-          test half. And ProxyGML at the best of search, scale, grid and rates, which no rival had.
+          test half.
 """
 
 import argparse
@@ -32,21 +29,30 @@ import keras
 import numpy as np
 
 import keras_proxygml as kp
-from benchmarks.comparison.losses import CONTENDERS, RATES, settings_to_search
+from benchmarks.comparison.losses import CONTENDERS, SETTINGS, settings_to_search
 from benchmarks.comparison.store import append, read
 from benchmarks.comparison.tasks import TASKS, Batches
 
-STAGES = ("search", "scale", "grid", "rates", "ablation", "final")
-# What ProxyGML had been tried with before a stage.
-BEFORE = {
-    "scale": (),
-    "grid": ("scale",),
-    "rates": ("scale", "grid"),
-    "ablation": ("scale",),
-    "final": ("scale", "grid", "rates"),
-}
+STAGES = ("length", "search", "parts", "final")
 BATCH_SIZE, SEEDS = 64, 5
-TUNED = "ProxyGMLTuned"
+LENGTHS, OF_LENGTH = (4, 8, 16, 32, 64), ("ProxyGML", "NormalizedSoftmax", "SupCon")
+
+# One change each. Those of the loss itself make it a `ProxyGMLVariant`.
+PARTS = {
+    "as it is": {},
+    "own proxies only if near": {"positives": False},
+    "unreached classes with 0": {"unreached": "zero"},
+    "unreached classes with a bound": {"unreached": "bound"},
+    "margin 0.1": {"margin": 0.1},
+    "margin 0.2": {"margin": 0.2},
+    "no regularizer": {"separation": 0.0},
+    "regularizer 0.3": {"separation": 0.3},
+    "four images of a class": {"images_per_class": 4},
+    "images at random": {"images_per_class": 1},
+    **{f"N = {n}": {"num_proxies": n} for n in (1, 2, 4, 12)},
+    **{f"ratio {ratio:g}": {"ratio": ratio} for ratio in (0.02, 0.05, 0.2, 1.0)},
+    **{f"N · scale = {product:g}": {"sharpness": product} for product in (2.0, 4.0, 8.0, 16.0)},
+}
 
 
 class Clock(keras.callbacks.Callback):
@@ -67,28 +73,29 @@ class Clock(keras.callbacks.Callback):
             self.seconds.append(time.perf_counter() - self.start)
 
 
-def train(task, name, settings, seed, train_half, test_half):
-    """One run: the metrics after each epoch, and the time of a step."""
+def train(task, name, settings, seed, train_half, test_half, *, epochs, every):
+    """One run: the metrics after each `every` epochs, and the time of a step."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     contender = CONTENDERS[name]
     embedder = task.embedder()
     head = contender.head(settings, int(train_half.labels.max()) + 1)
     model = keras.Model(embedder.input, head(embedder.output))
-    batches = Batches(train_half, BATCH_SIZE, seed, contender.per_class)
+    batches = Batches(train_half, BATCH_SIZE, seed, settings["images_per_class"])
     # To zero along a cosine, so that no loss is judged on the noise of a high rate.
-    rate = keras.optimizers.schedules.CosineDecay(
-        settings["learning_rate"], len(batches) * task.epochs
-    )
-    model.compile(kp.ProxyAdam(rate, settings["proxy_multiplier"]), contender.loss(settings))
-    evaluation = kp.RetrievalEvaluation((test_half.inputs[0], test_half.labels), embedder)
+    rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], len(batches) * epochs)
+    optimizer = kp.ProxyAdam(rate, settings.get("proxy_multiplier", 1.0))
+    model.compile(optimizer, contender.loss(settings))
+    data = test_half.inputs[0], test_half.labels
+    evaluation = kp.RetrievalEvaluation(data, embedder, every=every, clustering=every < epochs)
     clock = Clock()
-    history = model.fit(batches, epochs=task.epochs, callbacks=[evaluation, clock], verbose=0)
+    history = model.fit(batches, epochs=epochs, callbacks=[evaluation, clock], verbose=0).history
     return {
         "loss": name,
         "settings": settings,
         "seed": seed,
-        "history": {key: [round(v, 6) for v in values] for key, values in history.history.items()},
+        "epochs": epochs,
+        "history": {key: [round(v, 6) for v in values] for key, values in history.items()},
         "seconds_per_step": float(np.median(clock.seconds)),
     }
 
@@ -102,71 +109,28 @@ def score(result):
 def best_settings(task, name):
     """The best settings of a loss in the search, or None before it is over."""
     found = read(task, "search", f"{name}-*")
-    if len(found) < len(settings_to_search(name)):
+    if len(found) < SETTINGS + 1:
         return None
     return max(found.values(), key=score)["settings"]
 
 
-def tuned_settings(task, stage):
-    """The best settings of ProxyGML before a stage, None while the stages before are not over."""
-    if best_settings(task, "ProxyGML") is None or any(
-        len(read(task, before)) < len(VARIANTS[before]) for before in BEFORE[stage]
-    ):
-        return None
-    found = [*read(task, "search", "ProxyGML-*").values()]
-    found += [result for before in BEFORE[stage] for result in read(task, before).values()]
-    return max(found, key=score)["settings"]
-
-
 def runs(task, stage):
-    """The runs of a stage: label, loss, settings, seed."""
-    if stage == "search":
-        for name in CONTENDERS:
-            for i, settings in enumerate(settings_to_search(name)):
-                yield f"{name}-{i}", name, settings, 0
-    elif stage == "final":
-        for seed in range(SEEDS):
-            for name in CONTENDERS:
-                yield f"{name}-{seed}", name, best_settings(task, name), seed
-            yield f"{TUNED}-{seed}", "ProxyGML", tuned_settings(task, stage), seed
+    """The runs of a stage: label, loss, settings, seed, epochs."""
+    epochs, rate = TASKS[task].epochs, TASKS[task].learning_rate
+    if stage == "length":
+        for length, name in itertools.product(LENGTHS, OF_LENGTH):
+            yield f"{name}-{length}", name, settings_to_search(name, rate)[0], 0, length
+    elif stage == "search":
+        for number, name in itertools.product(range(SETTINGS + 1), CONTENDERS):
+            settings = settings_to_search(name, rate)[number]
+            yield f"{name}-{number}", name, settings, 0, epochs
+    elif stage == "parts":
+        best = best_settings(task, "ProxyGML")
+        for label, change in PARTS.items():
+            yield label, "ProxyGMLVariant", best and best | change, 0, epochs
     else:
-        best = tuned_settings(task, stage)
-        for label, changes in VARIANTS[stage].items():
-            if best and stage in ("grid", "ablation"):  # a score is a sum of N: N · scale counts
-                sharpness = best["num_proxies"] * best["scale"]
-                changes = changes | {"scale": sharpness / changes["num_proxies"]}
-            yield label, "ProxyGML", best and best | changes, 0
-
-
-def _ablations():
-    for parts in itertools.product((True, False), repeat=3):
-        kept = dict(zip(("positives", "mask", "regularizer"), parts, strict=True))
-        label = "+".join(part for part in kept if kept[part]) or "none"
-        without = [part for part in ("positives", "mask") if not kept[part]]
-        changes = {"without": without, "ratio": 0.05, "num_proxies": 4}
-        yield label, changes | {"separation": 0.3 * kept["regularizer"]}
-
-
-VARIANTS = {
-    "grid": {
-        f"N{n}-ratio{ratio}": {"num_proxies": n, "ratio": ratio}
-        for n in (1, 2, 4, 8, 12)
-        for ratio in (0.02, 0.05, 0.1, 0.5, 1.0)
-    },
-    "rates": {
-        f"rate{rate:g}-multiplier{multiplier}": {
-            "learning_rate": rate,
-            "proxy_multiplier": multiplier,
-        }
-        for rate, multiplier in itertools.product(*RATES.values())
-    },
-    "ablation": dict(_ablations()),
-    "scale": {
-        f"N{n}-scale{scale}": {"num_proxies": n, "scale": float(scale)}
-        for n in (1, 4)
-        for scale in (1, 4, 8, 16, 32)
-    },
-}
+        for name, seed in itertools.product(CONTENDERS, range(SEEDS)):
+            yield f"{name}-{seed}", name, best_settings(task, name), seed, epochs
 
 
 def halves(task, stage):
@@ -178,17 +142,30 @@ def halves(task, stage):
     return task.train.classes(classes[held_out:]), task.train.classes(classes[:held_out])
 
 
-def run_stage(task_name, stage, task):
-    """Runs what is not there yet; `task` makes the task when it is first needed."""
-    for label, name, settings, seed in runs(task_name, stage):
-        if label in read(task_name, stage):
+def run_stage(task_name, stage, task, worker=(1, 1), only=tuple(CONTENDERS)):
+    """Runs what is not there yet.
+
+    Args:
+        task_name, stage: Which runs.
+        task: A function that makes the task when it is first needed.
+        worker: Which of how many processes this is: each takes its share of the runs.
+        only: The losses to run.
+    """
+    for number, (label, name, settings, seed, epochs) in enumerate(runs(task_name, stage)):
+        if (
+            number % worker[1] != worker[0] - 1
+            or name not in only
+            or label in read(task_name, stage)
+        ):
             continue
         if settings is None:
             print(f"{task_name} {stage} {label}: wait for the search of {name}")
             continue
         start = time.time()
+        every = max(epochs // 8, 1) if stage == "final" else epochs
         try:
-            result = train(task(), name, settings, seed, *halves(task(), stage))
+            arguments = name, settings, seed, *halves(task(), stage)
+            result = train(task(), *arguments, epochs=epochs, every=every)
         except ValueError as error:  # settings that the loss refuses, or that diverged
             result = {"loss": name, "settings": settings, "seed": seed, "error": str(error)}
         append(task_name, stage, label, result)
@@ -200,12 +177,15 @@ def run_stage(task_name, stage, task):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--data", type=Path, help="folder with the products and their backbone")
+    parser.add_argument("--data", type=Path, help="folder with the pictures and the backbone")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
+    parser.add_argument("--losses", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--worker", default="1/1", help="this process's share, such as 1/2")
     args = parser.parse_args()
-    if "products" in args.tasks and args.data is None:
-        parser.error("--data is missing; without the products, give --tasks glyphs")
+    if args.data is None and set(args.tasks) != {"glyphs"}:
+        parser.error("--data is missing; without it, give --tasks glyphs")
+    worker = tuple(map(int, args.worker.split("/")))
     made = {}
     for stage, name in itertools.product(args.stages, args.tasks):
 
@@ -214,7 +194,7 @@ def main():
                 made[name] = TASKS[name](args.data)
             return made[name]
 
-        run_stage(name, stage, task)
+        run_stage(name, stage, task, worker, args.losses)
 
 
 if __name__ == "__main__":

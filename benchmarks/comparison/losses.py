@@ -1,40 +1,97 @@
-"""What `compare_losses` compares: each loss, the settings to search, and the head it needs."""
+"""What `compare_losses` compares: each loss, the head that it needs, and the settings to search."""
 
 import dataclasses
 from collections.abc import Callable
 
 import keras
-import numpy as np
-from keras import ops
+from scipy.stats import qmc
 
 import keras_proxygml as kp
-from keras_proxygml import graph
-from keras_proxygml.losses import ProxyLoss
-from keras_proxygml.losses.inputs import check_similarities
+from benchmarks.comparison.variants import ProxyGMLVariant
+from keras_proxygml import losses
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """An axis from low to high, even in the logarithm."""
+
+    low: float
+    high: float
+
+    def at(self, share):
+        """The value at a share of the axis, in [0, 1)."""
+        return float(f"{self.low * (self.high / self.low) ** share:.3g}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Linear:
+    """An axis from low to high."""
+
+    low: float
+    high: float
+
+    def at(self, share):
+        """The value at a share of the axis, in [0, 1)."""
+        return float(f"{self.low + (self.high - self.low) * share:.3g}")
+
+
+class Choice(tuple):
+    """An axis of a few values."""
+
+    def at(self, share):
+        """The value at a share of the axis, in [0, 1)."""
+        return self[int(share * len(self))]
+
+
+@dataclasses.dataclass(frozen=True)
 class Contender:
     """A loss.
 
     Attributes:
         loss: From settings to a Keras loss.
         head: From settings and a number of classes to the layer on the embeddings.
-        defaults: Settings of its paper or its reference implementation, tried first.
-        space: For each of its own settings, the values to search.
-        per_class: Images of a class that come together in a batch.
+        defaults: Settings of its paper or its reference implementation, which are tried too.
+        space: The axis of each of its own settings.
+        on_pairs: Whether it is a loss on pairs or triplets of a batch, and has no proxies.
     """
 
     loss: Callable
     head: Callable
     defaults: dict
     space: dict
-    per_class: int = 1
+    on_pairs: bool = False
+
+    @property
+    def axes(self):
+        """The axis of each setting. `images_per_class` is of those that a batch has together."""
+        if self.on_pairs:  # nothing is learned from a batch without a pair
+            return {"learning_rate": RATE, "images_per_class": Choice((2, 4, 8)), **self.space}
+        rates = {"learning_rate": RATE, "proxy_multiplier": MULTIPLIER}
+        return {**rates, "images_per_class": Choice((1, 4)), **self.space}
 
 
-# The rates of all losses: of the network, and how many times as fast the proxies learn.
-RATES = {"learning_rate": (2e-4, 5e-4, 1e-3, 2e-3), "proxy_multiplier": (1, 10, 100)}
-DEFAULT_RATES = {"learning_rate": 5e-4, "proxy_multiplier": 10}
+RATE, MULTIPLIER = Log(2e-4, 2e-2), Log(1, 100)
+SETTINGS = 16  # of a Sobol sequence, beside the defaults
+
+
+def settings_to_search(name, learning_rate, seed=0):
+    """The defaults of a loss, and points of a Sobol sequence over its axes: as many for each loss.
+
+    Args:
+        name: Of a contender.
+        learning_rate: That the defaults get, because that of a paper fits its network.
+        seed: Of the sequence.
+    """
+    contender = CONTENDERS[name]
+    axes = contender.axes
+    rest = {"images_per_class": 4} if contender.on_pairs else {"images_per_class": 1}
+    if not contender.on_pairs:
+        rest["proxy_multiplier"] = 10
+    drawn = [
+        {key: axis.at(share) for (key, axis), share in zip(axes.items(), point, strict=True)}
+        for point in qmc.Sobol(len(axes), seed=seed).random(SETTINGS)
+    ]
+    return [{"learning_rate": learning_rate, **rest, **contender.defaults}, *drawn]
 
 
 def single(settings, num_classes):
@@ -65,125 +122,107 @@ def own(loss, *names):
     return lambda settings: loss(**{name: settings[name] for name in names})
 
 
-PROXY_GML_DEFAULTS = {"num_proxies": 12, "ratio": 0.05, "scale": 1.0, "separation": 0.3}
-PROXY_GML_SPACE = {
-    "num_proxies": (1, 4, 12),
-    "ratio": (0.02, 0.05, 0.2, 1.0),
-    "scale": (1.0, 4.0, 16.0),
-    "separation": (0.0, 0.3),
+def proxy_gml(settings):
+    """ProxyGML. A score sums N cosines, so N · scale is one axis, called sharpness."""
+    return kp.ProxyGMLLoss(settings["ratio"], settings["sharpness"] / settings["num_proxies"])
+
+
+def variant(settings):
+    names = ("ratio", "margin", "unreached", "positives")
+    chosen = {name: settings[name] for name in names if name in settings}
+    return ProxyGMLVariant(scale=settings["sharpness"] / settings["num_proxies"], **chosen)
+
+
+GML_SPACE = {
+    "sharpness": Log(1, 64),
+    "num_proxies": Choice((1, 2, 4, 12)),
+    "ratio": Log(0.02, 1),
+    "separation": Choice((0.0, 0.3)),
 }
+GML_DEFAULTS = {"sharpness": 12.0, "num_proxies": 12, "ratio": 0.05, "separation": 0.3}
 CONTENDERS = {
-    "ProxyGML": Contender(
-        lambda s: AblatedProxyGML(s["ratio"], s["scale"], s.get("without", ())),
+    "ProxyGML": Contender(proxy_gml, proxy_gml_head, GML_DEFAULTS, GML_SPACE),
+    "ProxyGMLVariant": Contender(
+        variant,
         proxy_gml_head,
-        PROXY_GML_DEFAULTS,
-        PROXY_GML_SPACE,
-    ),
-    "ProxyGMLUnmasked": Contender(
-        lambda s: AblatedProxyGML(s["ratio"], s["scale"], ("mask",)),
-        proxy_gml_head,
-        PROXY_GML_DEFAULTS,
-        PROXY_GML_SPACE,
+        GML_DEFAULTS | {"margin": 0.1, "unreached": "zero"},
+        GML_SPACE
+        | {
+            "margin": Choice((0.0, 0.1, 0.2, 0.3)),
+            "unreached": Choice(("absent", "zero", "bound")),
+        },
     ),
     "ProxyNCA": Contender(
-        own(kp.ProxyNCALoss, "scale"), single, {"scale": 9.0}, {"scale": (3.0, 9.0, 16.0, 32.0)}
+        own(kp.ProxyNCALoss, "scale"), single, {"scale": 9.0}, {"scale": Log(3, 40)}
     ),
     "ProxyAnchor": Contender(
         own(kp.ProxyAnchorLoss, "margin", "alpha"),
         single,
         {"margin": 0.1, "alpha": 32.0},
-        {"margin": (0.0, 0.1, 0.2), "alpha": (8.0, 16.0, 32.0)},
+        {"margin": Linear(0, 0.4), "alpha": Log(4, 64)},
     ),
     "NormalizedSoftmax": Contender(
         own(kp.NormalizedSoftmaxLoss, "temperature"),
         single,
         {"temperature": 0.05},
-        {"temperature": (0.03, 0.05, 0.1, 0.2)},
+        {"temperature": Log(0.02, 0.5)},
     ),
     "CosFace": Contender(
         own(kp.CosFaceLoss, "margin", "scale"),
         single,
         {"margin": 0.35, "scale": 64.0},
-        {"margin": (0.1, 0.2, 0.35), "scale": (16.0, 32.0, 64.0)},
+        {"margin": Linear(0.05, 0.5), "scale": Log(6, 64)},
     ),
     "ArcFace": Contender(
         own(kp.ArcFaceLoss, "margin", "scale"),
         single,
         {"margin": 28.6, "scale": 64.0},
-        {"margin": (6.0, 15.0, 28.6), "scale": (16.0, 32.0, 64.0)},
+        {"margin": Linear(5, 40), "scale": Log(6, 64)},
     ),
     "SubCenterArcFace": Contender(
         own(kp.ArcFaceLoss, "margin", "scale"),
         single,
         {"margin": 28.6, "scale": 64.0, "num_proxies": 3},
-        {"margin": (6.0, 15.0, 28.6), "scale": (16.0, 32.0, 64.0), "num_proxies": (2, 3)},
+        {"margin": Linear(5, 40), "scale": Log(6, 64), "num_proxies": Choice((2, 3))},
     ),
     "SoftTriple": Contender(
         own(kp.SoftTripleLoss, "scale", "gamma", "margin"),
         soft_triple_head,
         {"scale": 20.0, "gamma": 0.1, "margin": 0.01, "num_proxies": 10, "tau": 0.2},
         {
-            "scale": (10.0, 20.0, 40.0),
-            "gamma": (0.05, 0.1, 0.2),
-            "margin": (0.01, 0.1),
-            "num_proxies": (2, 4, 10),
-            "tau": (0.0, 0.2),
+            "scale": Log(5, 40),
+            "gamma": Log(0.05, 0.2),
+            "margin": Linear(0, 0.2),
+            "num_proxies": Choice((2, 4, 10)),
+            "tau": Choice((0.0, 0.2)),
         },
     ),
     "TripletSemiHard": Contender(
         own(kp.TripletSemiHardLoss, "margin"),
         unit_vectors,
         {"margin": 1.0},
-        {"margin": (0.1, 0.2, 0.5, 1.0)},
-        per_class=4,
+        {"margin": Log(0.05, 1.5)},
+        on_pairs=True,
+    ),
+    "Contrastive": Contender(
+        own(losses.ContrastiveLoss, "pos_margin", "neg_margin"),
+        unit_vectors,
+        {"pos_margin": 0.0, "neg_margin": 1.0},
+        {"pos_margin": Linear(0, 0.5), "neg_margin": Linear(0.5, 1.4)},
+        on_pairs=True,
+    ),
+    "MultiSimilarity": Contender(
+        own(losses.MultiSimilarityLoss, "alpha", "beta", "base"),
+        unit_vectors,
+        {"alpha": 2.0, "beta": 50.0, "base": 0.5},
+        {"alpha": Log(1, 20), "beta": Log(5, 80), "base": Linear(0, 0.8)},
+        on_pairs=True,
+    ),
+    "SupCon": Contender(
+        own(losses.SupConLoss, "temperature"),
+        unit_vectors,
+        {"temperature": 0.1},
+        {"temperature": Log(0.03, 0.5)},
+        on_pairs=True,
     ),
 }
-
-
-def settings_to_search(name, number=8, seed=0):
-    """The defaults, and settings drawn at random: as many for every loss."""
-    contender = CONTENDERS[name]
-    rng = np.random.default_rng(seed)
-    found, space = [DEFAULT_RATES | contender.defaults], RATES | contender.space
-    if contender.head is unit_vectors:  # there is no proxy to learn at a rate of its own
-        space["proxy_multiplier"] = (1,)
-        found[0]["proxy_multiplier"] = 1
-    while len(found) < number:
-        drawn = {key: values[rng.integers(len(values))] for key, values in space.items()}
-        if drawn not in found:
-            found.append(drawn)
-    return found
-
-
-class AblatedProxyGML(ProxyLoss):
-    """ProxyGML's loss with parts of the method left out; with none, `ProxyGMLLoss`.
-
-    Args:
-        ratio, scale: As in `ProxyGMLLoss`.
-        without: Of `"positives"` (a sample keeps its k nearest proxies, its own class's only if
-            they are among them) and `"mask"` (classes that were not reached take part in the
-            softmax, with a score of 0).
-    """
-
-    def __init__(self, ratio, scale, without=()):
-        super().__init__(name="ablated_proxy_gml")
-        self.loss, self.ratio, self.scale = kp.ProxyGMLLoss(ratio, scale), ratio, scale
-        self.without = without
-
-    def per_sample(self, labels, similarities):
-        if not self.without:
-            return self.loss.per_sample(labels, similarities)
-        labels, similarities = check_similarities(labels, similarities)
-        _, num_classes, num_proxies = similarities.shape
-        k = int(np.ceil(self.ratio * num_classes * num_proxies))
-        subgraph = graph.knn_subgraph(similarities, labels, k)
-        if "positives" in self.without:
-            flat = ops.reshape(ops.stop_gradient(similarities), (-1, num_classes * num_proxies))
-            limit = ops.top_k(flat, k)[0][:, -1]
-            subgraph = similarities >= limit[:, None, None]
-        scores, reached = graph.reverse_label_propagation(similarities, subgraph)
-        # The true class takes part, reached or not: without it there is no cross-entropy.
-        reached = reached | ops.equal(labels[:, None], ops.arange(num_classes))
-        if "mask" in self.without:
-            reached = ops.ones_like(reached)
-        return graph.masked_softmax_loss(self.scale * scores, reached, labels)

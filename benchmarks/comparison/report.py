@@ -16,14 +16,14 @@ import numpy as np
 from scipy.stats import t as student
 
 from benchmarks.comparison.compare_losses import (
+    LENGTHS,
+    OF_LENGTH,
+    PARTS,
     SEEDS,
-    TUNED,
-    VARIANTS,
     best_settings,
     score,
-    tuned_settings,
 )
-from benchmarks.comparison.losses import CONTENDERS
+from benchmarks.comparison.losses import CONTENDERS, Log
 from benchmarks.comparison.store import read
 from benchmarks.comparison.tasks import TASKS
 from benchmarks.reporting import insert, markdown
@@ -54,7 +54,7 @@ def epochs_to(values, share=0.95):
 def comparison(task):
     """Each loss at its best settings, the best MAP@R first."""
     rows = []
-    for name in (*CONTENDERS, TUNED):
+    for name in CONTENDERS:
         results = finished(task, name)
         if not results:
             continue
@@ -64,65 +64,81 @@ def comparison(task):
             mean, half = interval([h[f"val_{metric}"][-1] for h in histories])
             cells.append(f"{mean:.4f}" + (f" ± {half:.4f}" if len(histories) > 1 else ""))
         cells.append(f"{1000 * np.median([r['seconds_per_step'] for r in results]):.0f}")
-        cells.append(f"{np.median([epochs_to(h['val_map@r']) for h in histories]):.0f}")
+        shares = [epochs_to(h["val_map@r"]) / len(h["val_map@r"]) for h in histories]
+        cells.append(f"{np.median(shares):.0%}")
         cells.append(f"{np.mean([h['val_map@r'][0] for h in histories]):.3f}")
         cells.append(len(results))
         rows.append((-np.mean([score(r) for r in results]), cells))
-    titles = ("loss", *SHOWN.values(), "ms a step", "epochs to 95 %", "MAP@R, 1 epoch", "seeds")
-    return markdown(titles, [cells for _, cells in sorted(rows)])
+    early = "MAP@R after an eighth"
+    titles = ("loss", *SHOWN.values(), "ms a step", "training to 95 %", early, "seeds")
+    return markdown(titles, [cells for _, cells in sorted(rows, key=lambda row: row[0])])
 
 
-def chosen(task):
-    """The settings that the search chose, and how far the search went."""
+def searched(task):
+    """What the search of each loss found, the best first."""
     rows = []
     for name in CONTENDERS:
         best = best_settings(task, name)
         if best is None:
             continue
-        found = read(task, "search", f"{name}-*")
-        text = ", ".join(f"{key} {value:g}" for key, value in best.items())
-        top = max(map(score, found.values()))
-        rows.append((name, f"{score(found[f'{name}-0']):.3f}", f"{top:.3f}", text))
-    tuned = tuned_settings(task, "final")
-    if tuned:
-        text = ", ".join(f"{key} {value:g}" for key, value in tuned.items())
-        rows.append((TUNED, "", "", text))
-    titles = ("loss", "MAP@R on held-out classes: defaults", "best", "the best settings")
-    return markdown(titles, rows)
+        found = [score(r) for r in read(task, "search", f"{name}-*").values()]
+        default = score(read(task, "search", f"{name}-0")[f"{name}-0"])
+        rates = CONTENDERS[name].axes["learning_rate"]
+        cells = (
+            name,
+            f"{max(found):.3f}",
+            f"{np.median(found):.3f}",
+            f"{default:.3f}",
+            f"{place(rates, best['learning_rate']):.2f}",
+            ", ".join(f"{key} {shown(value)}" for key, value in best.items()),
+        )
+        rows.append((-max(found), cells))
+    titles = ("loss", "best", "median", "defaults", "place of the rate", "the best settings")
+    return markdown(titles, [cells for _, cells in sorted(rows)])
 
 
-def grid(task):
-    """MAP@R of ProxyGML by N and ratio."""
-    found = read(task, "grid")
-    counts = sorted({v["num_proxies"] for v in VARIANTS["grid"].values()})
-    ratios = sorted({v["ratio"] for v in VARIANTS["grid"].values()})
+def place(axis: Log, value):
+    """Where a value is on a logarithmic axis, from 0 to 1."""
+    return np.log(value / axis.low) / np.log(axis.high / axis.low)
+
+
+def shown(value):
+    return value if isinstance(value, str) else f"{value:g}"
+
+
+def lengths(task):
+    """MAP@R of trainings of several lengths."""
+    found = read(task, "length")
     rows = []
-    for n in counts:
-        cells = [found.get(f"N{n}-ratio{ratio}") for ratio in ratios]
-        rows.append((n, *(f"{score(c):.3f}" if c else "" for c in cells)))
-    return markdown(("N", *(f"ratio {ratio:g}" for ratio in ratios)), rows)
+    for name in OF_LENGTH:
+        cells = [found.get(f"{name}-{length}") for length in LENGTHS]
+        rows.append((name, *(f"{score(cell):.3f}" if cell else "" for cell in cells)))
+    return markdown(("loss", *(f"{length} epochs" for length in LENGTHS)), rows)
 
 
-def variants(task, stage):
-    """The last epoch of each variant of a stage."""
-    rows = []
-    for label, result in read(task, stage).items():
-        if "history" in result:
-            last = [f"{result['history'][f'val_{m}'][-1]:.3f}" for m in SHOWN]
-            rows.append((label.replace("-", ", "), *last))
-    return markdown(("ProxyGML with", *SHOWN.values()), rows)
+def parts(task):
+    """ProxyGML with one part changed, and the difference."""
+    found = read(task, "parts")
+    base = score(found["as it is"])
+    rows = [
+        (label, f"{score(found[label]):.3f}", f"{score(found[label]) - base:+.3f}")
+        for label in PARTS
+        if label in found
+    ]
+    return markdown(("ProxyGML", "MAP@R", "difference"), rows)
 
 
 def plot(task):
-    """MAP@R over the epochs, the mean of the seeds."""
+    """MAP@R over the training, the mean of the seeds."""
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for i, name in enumerate((*CONTENDERS, TUNED)):
-        curves = [r["history"]["val_map@r"] for r in finished(task, name)]
-        if curves:
-            mean = np.mean(curves, axis=0)
-            style = {"lw": 3} if "ProxyGML" in name else {"ls": ("-", "--", ":")[i % 3]}
-            color = "black" if name == TUNED else f"C{i}"
-            axes.plot(np.arange(1, len(mean) + 1), mean, label=name, color=color, **style)
+    for i, name in enumerate(CONTENDERS):
+        results = finished(task, name)
+        if not results:
+            continue
+        mean = np.mean([r["history"]["val_map@r"] for r in results], axis=0)
+        style = {"lw": 3} if "ProxyGML" in name else {"ls": ("-", "--", ":")[i % 3]}
+        every = results[0]["epochs"] / len(mean)
+        axes.plot(every * np.arange(1, len(mean) + 1), mean, label=name, color=f"C{i}", **style)
     axes.set(xlabel="epoch", ylabel="MAP@R on unseen classes", title=task)
     axes.legend(fontsize=8)
     figure.savefig(DOCS / f"comparison_{task}.png", dpi=110)
@@ -138,19 +154,12 @@ def sections(task):
         picture = f"![MAP@R over the epochs](comparison_{task}.png)"
         lines += [text, "", *comparison(task), "", picture, ""]
     if read(task, "search"):
-        lines += ["What the search chose:", "", *chosen(task), ""]
-    if read(task, "grid"):
-        lines += ["MAP@R on the held-out classes, by proxies per class and ratio:", ""]
-        lines += [*grid(task), ""]
-    titles = {
-        "scale": "Scale of the scores",
-        "rates": "Rates of the best so far",
-        "ablation": "Parts of the method left in",
-    }
-    for stage, title in titles.items():
-        if read(task, stage):
-            lines += [f"{title}, on the held-out classes:", ""]
-            lines += [*variants(task, stage), ""]
+        lines += ["The search, MAP@R on held-out training classes:", "", *searched(task), ""]
+    if read(task, "parts"):
+        lines += ["ProxyGML with one part changed, on the same classes:", "", *parts(task), ""]
+    if read(task, "length"):
+        lines += ["Length of the training, at the defaults, on the same classes:", ""]
+        lines += [*lengths(task), ""]
     return lines
 
 
