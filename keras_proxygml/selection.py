@@ -102,12 +102,13 @@ def _limits(others, total, k):
         is_low = reach >= k
         low, reach_low = ops.where(is_low, guess, low), ops.where(is_low, reach, reach_low)
         high, reach_high = ops.where(is_low, high, guess), ops.where(is_low, reach_high, reach)
-        # Until both limits are known, move by as many neighbors as too many reach it, and farther
-        # in each step.
+        # Until both limits are known, jump past the surplus: (reach - k) times the expected
+        # spacing, doubled in each step.
         leapt = _to_floats(guess) + 2.0**step * spacing * ops.cast(reach - k, spacing.dtype)
         between = _between(step, low, high, reach_low - k, reach_low - reach_high)
         is_bounded = ops.logical_and(low > lowest, high < highest)
-        guess = _to_integers(ops.where(is_bounded, between, leapt))  # NaN too, and any other place
+        # If this is NaN or outside the limits, the next step clips it.
+        guess = _to_integers(ops.where(is_bounded, between, leapt))
         guess = ops.where(step < _GUESSES, guess, _halfway(low, high))
         return step + 1, guess, low, high, reach_low, reach_high
 
@@ -119,9 +120,9 @@ def _limits(others, total, k):
     return _to_floats(low), _to_floats(high), *reached
 
 
-def _between(step, low, high, missing, reaching):
-    """A float between two limits. Of the `reaching` numbers between, `missing` should lie below."""
-    share = ops.cast(missing, step.dtype) / ops.cast(reaching, step.dtype)
+def _between(step, low, high, surplus, reaching):
+    """A float between two limits. Of the `reaching` numbers between, `surplus` should lie below."""
+    share = ops.cast(surplus, step.dtype) / ops.cast(reaching, step.dtype)
     share = ops.where(step % 4 == 3, 0.5, share)  # or one of the limits could move slowly
     return _to_floats(low) + share * (_to_floats(high) - _to_floats(low))
 

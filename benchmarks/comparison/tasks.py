@@ -71,7 +71,7 @@ class Icons(Drawings):
     mirrored, because arrows to the left and to the right are two concepts.
     """
 
-    epochs = 8
+    epochs = 32
 
     def __init__(self, folder):
         with np.load(existing(folder, "icons64.npz")) as file:

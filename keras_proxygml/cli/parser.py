@@ -189,7 +189,7 @@ def _search(add):
     add(
         "--threshold",
         type=float,
-        help="similarity from which on a query is known, instead of the one of the gallery",
+        help="lowest similarity at which a query counts as known, instead of the gallery's",
     )
     add("--json", action="store_true", help="print JSON")
 

@@ -147,7 +147,7 @@ def shuffler(labels, images_per_class, seed, first_epoch):
         images_per_class, seed, first_epoch: As in `training_batches`.
 
     Returns:
-        A function of one ignored argument. It returns numbers of images, `[2n]`, int32, and a row
+        A function of one ignored argument. It returns indices of images, `[2n]`, int32, and a row
         of random draws for each, `[2n, any]`, float32.
     """
     import tensorflow as tf
@@ -159,7 +159,8 @@ def shuffler(labels, images_per_class, seed, first_epoch):
         random = np.random.RandomState([seed, next(epochs)])
         # A second round, to replace images that are skipped.
         rounds = [random.permutation(count), random.permutation(count)]
-        draws = random.random_sample((2 * count, 2 * TRIES + 3))
+        # One draw to mirror, and those of `random_window`.
+        draws = random.random_sample((2 * count, 1 + 2 * TRIES + 2))
         if images_per_class > 1:
             rounds = [in_groups(x, labels, images_per_class, random) for x in rounds]
         return np.concatenate(rounds).astype("int32"), draws.astype("float32")

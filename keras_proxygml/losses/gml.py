@@ -36,8 +36,8 @@ def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) 
     labels, similarities = check_similarities(labels, similarities)
     # XLA would compile the loss again for each number, but not for each tensor.
     scale = ops.convert_to_tensor(scale, similarities.dtype)
-    num_proxies = math.prod(similarities.shape[1:])
-    return _on_subgraph(num_proxies, labels, similarities, k, scale)
+    total = math.prod(similarities.shape[1:])  # C · N, by which `by_xla` decides
+    return _on_subgraph(total, labels, similarities, k, scale)
 
 
 @by_xla

@@ -4,7 +4,6 @@ import warnings
 
 import numpy as np
 
-from keras_proxygml.checks import check_cutoffs as check_cutoffs  # callbacks import it from here
 from keras_proxygml.checks import (
     check_labels,
     check_same_dims,

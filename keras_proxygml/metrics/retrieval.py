@@ -29,10 +29,10 @@ def retrieval_metrics(
 ) -> dict[str, float]:
     """Recall@K, MAP@R, R-precision and MRR by exact cosine search.
 
-    Without a gallery, each item queries all others. A tie never counts in favor: an item of
-    another class that is as similar as one of the own class comes before it, so vectors that are
-    all equal score 0. Unit vectors are rounded to multiples of 2**-24, which makes their products
-    exact: no order of rows, block size or thread count changes a digit.
+    Without a gallery, each item queries all others. Ties count against the query: an equally
+    similar item of another class ranks first, so vectors that are all equal score 0. Unit vectors
+    are rounded to multiples of 2**-24, which makes their products exact: no order of rows, block
+    size or thread count changes a digit.
 
     A query whose class has no other member in the gallery is a miss for Recall@K and 0 for MRR,
     and is left out of MAP@R and R-precision. (pytorch-metric-learning leaves it out of all.)
@@ -195,7 +195,7 @@ def warn_of_copies(first_rank, similarity, may_find_itself, stacklevel):
             "leaves it out of its own results."
         )
     warnings.warn(
-        f"Every query finds a vector identical to its own first, so Recall@1 is 1.0. {cause}",
+        f"The first result of every query is identical to the query, so Recall@1 is 1.0. {cause}",
         stacklevel=stacklevel + 1,
     )
 

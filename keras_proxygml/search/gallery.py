@@ -59,8 +59,8 @@ class Gallery:
             Without it, the inputs are vectors `[N, D]`.
         index: `None` for exact search; `"int8"` for codes of a quarter of the memory; or a name for
             faiss's `index_factory`, such as `"HNSW32"`. It is made from the vectors before the
-            first search, and again once the gallery has grown by a quarter. The similarities are
-            exact.
+            first search. Codes are made again when the gallery has grown, and an index of faiss
+            when it has grown by a quarter. The similarities are exact.
         index_settings: Settings of the search by a faiss index, such as `"efSearch=64"`.
         batch_size: How many inputs the embedder gets at a time.
         image_options: How to prepare image files: `shorter_side` and `upright` of
@@ -125,7 +125,7 @@ class Gallery:
 
     @property
     def threshold(self) -> float | None:
-        """The similarity from which on a query is known, or `None` before `calibrate`."""
+        """The lowest similarity at which a query counts as known. `None` before `calibrate`."""
         calibration = self.calibration
         return None if calibration is None else calibration.threshold
 
@@ -229,15 +229,15 @@ class Gallery:
             k: How many items to find.
             where: Values that the metadata of an item must have, by name. A list means any of its
                 values. The filter comes first, so k items are found if k have these values.
-            own_ids: Id of each query, if it is an item itself, which is left out of its result.
-                `[Q]`; None for none.
+            own_ids: For each query that is an item of the gallery, its id. That item is left out of
+                the query's results. `[Q]`, None where a query is no item.
 
         Returns:
             `Hits`.
 
         Raises:
             ValueError: If the gallery is empty or has fewer than k items, no item has a field of
-                `where`, or as `add` does.
+                `where`, an id of `own_ids` is not in the gallery, or as `add` does.
         """
         queries = self._embed_queries(inputs)
         check_integer("k", k, 1, len(self), f"The gallery has {len(self)} items.")
@@ -292,7 +292,7 @@ class Gallery:
         confidence: float = 0.95,
         seed: int = 0,
     ) -> Calibration:
-        """Chooses the similarity from which on a query is known, and stores it.
+        """Chooses the lowest similarity at which a query counts as known, and stores it.
 
         Each class is held out in turn and stands for the unknown. Use classes that the embedder
         was not trained on, if the gallery is to hold such classes.
@@ -319,7 +319,7 @@ class Gallery:
             own = None if own_ids is None else self._rows_of(own_ids, "own_ids")
             matches = answers.matches_of_items(self._storage, own)
         else:
-            new = self._linked_queries(inputs)
+            new = self._embedded_queries(inputs)
             labels, _ = self._attributes(new, labels, None)
             own = None if own_ids is None else self._own_rows(own_ids, len(new.vectors))
             matches = answers.matches_of_queries(self._storage, new.vectors, labels, own)
@@ -543,9 +543,9 @@ class Gallery:
             refuse("inputs", allowed, received, "Make all vectors with the same embedder.")
 
     def _embed_queries(self, inputs):
-        return self._linked_queries(inputs).vectors
+        return self._embedded_queries(inputs).vectors
 
-    def _linked_queries(self, inputs):
+    def _embedded_queries(self, inputs):
         if not len(self):
             hint = "Add items first."
             refuse("gallery", "hold items before it is searched", "an empty gallery", hint)
@@ -592,18 +592,22 @@ class Gallery:
         """The rows of items that must be there, each once."""
         ids = plain_names(name, ids, None)
         check_unique(name, ids)
+        return self._existing_rows(name, ids)
+
+    def _own_rows(self, own_ids, count):
+        """The row of each query that is an item, and -1 for others."""
+        own_ids = plain_names("own_ids", own_ids, count, missing=True)
+        given = [place for place, own in enumerate(own_ids) if own is not None]
+        rows = np.full(count, -1)
+        rows[given] = self._existing_rows("own_ids", [own_ids[place] for place in given])
+        return rows
+
+    def _existing_rows(self, name, ids):
         rows = self._storage.rows_of(ids)
         absent = np.flatnonzero(rows < 0)
         if len(absent):
             received = f"{ids[absent[0]]!r}, which is not; {len(absent)} of {len(ids)} are not"
             refuse(name, "be in the gallery", received, "Use `add` for new items.")
-        return rows
-
-    def _own_rows(self, own_ids, count):
-        own_ids = plain_names("own_ids", own_ids, count, missing=True)
-        given = [place for place, own in enumerate(own_ids) if own is not None]
-        rows = np.full(count, -1)
-        rows[given] = self._storage.rows_of([own_ids[place] for place in given])
         return rows
 
     def _allowed(self, where):

@@ -54,7 +54,7 @@ class Identified:
         runner_up_labels: Label of the most similar item of any other class; None if the gallery
             has one class. `[Q]`, objects.
         runner_up_similarities: Cosine of that item, or NaN. `[Q]`, float64.
-        threshold: The similarity from which on a query is known.
+        threshold: The lowest similarity at which a query counts as known.
     """
 
     labels: np.ndarray

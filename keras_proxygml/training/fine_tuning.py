@@ -31,7 +31,8 @@ class Result:
         metrics: The metrics of `RetrievalEvaluation` on the test half after training, a dict. It is
             empty without a test half.
         before: The same before training.
-        seconds: How long the training took in this call.
+        seconds: How long the training took: in this call, or for a finished run, in the one that
+            finished it.
     """
 
     embedder: keras.Model
@@ -60,8 +61,9 @@ def fine_tune(
 ) -> Result:
     """Trains a backbone with ProxyGML to an embedder of images.
 
-    The steps are functions of this module, for programs that want other ones: `make_backbone`,
-    `make_model`, `compile_for` and `with_preprocessing`. Training is Keras's `fit`.
+    The steps are functions of `keras_proxygml.training`, for programs that want other ones:
+    `make_backbone`, `make_model`, `compile_for` and `with_preprocessing`. Training is Keras's
+    `fit`.
 
     With an `output`, each epoch is saved. If the call is interrupted, the same call continues
     after the last whole epoch. Then the arguments and the images must be the same, but the recipe
@@ -155,6 +157,7 @@ def _run(training, store, callbacks, verbose):
     if store.kept and not results:
         say(f"Going on after epoch {store.kept} of {epochs}.")
     start = time.time()
+    # Of a finished run, this trains nothing: it restores the weights of the last epoch.
     history = training.fit(store.path, callbacks, verbose)
     seconds = results["seconds"] if results else time.time() - start
     after = results["after"] if results else training.metrics_of(history, callbacks)

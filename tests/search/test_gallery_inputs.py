@@ -176,6 +176,10 @@ REFUSED = {
         lambda: filled().search(EYE, 1, own_ids=["x"]),
         "`own_ids` must have one per item, 4",
     ),
+    "own ids that are not there": (
+        lambda: filled().search(EYE, 1, own_ids=["x", None, "q", None]),
+        "`own_ids` must be in the gallery. Received: 'q', which is not; 1 of 2 are not",
+    ),
     "on_error": (
         lambda: filled().add(EYE, on_error="ignore"),
         "`on_error` must be 'raise' or 'skip'",

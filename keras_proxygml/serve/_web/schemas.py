@@ -32,7 +32,9 @@ class Answer(BaseModel):
     label: int | str | None = Field(description="The class, or null if it is not known.")
     nearest_label: int | str | None = Field(description="Class of the nearest labeled item.")
     similarity: float | None = Field(description="Cosine of the nearest labeled item.")
-    threshold: float | None = Field(description="The similarity from which on a query is known.")
+    threshold: float | None = Field(
+        description="The lowest similarity at which a query counts as known."
+    )
     hits: list[Hit] = Field(description="The most similar items, the nearest first.")
     warning: str | None = Field(description="What is wrong with the gallery, if something is.")
 
@@ -57,7 +59,9 @@ class About(BaseModel):
 
     title: str
     num_items: int
-    threshold: float | None = Field(description="The similarity from which on a query is known.")
+    threshold: float | None = Field(
+        description="The lowest similarity at which a query counts as known."
+    )
     warning: str | None = Field(description="What is wrong with the gallery, if something is.")
     max_bytes: int = Field(description="How large a picture may be.")
     max_pixels: int = Field(description="How many pixels a picture may have.")
