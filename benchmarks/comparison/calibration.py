@@ -23,9 +23,7 @@ import keras
 import numpy as np
 
 import keras_proxygml as kp
-from benchmarks.comparison.compare_losses import BATCH_SIZE, best_settings
-from benchmarks.comparison.losses import CONTENDERS
-from benchmarks.comparison.tasks import Batches, Glyphs, Half
+from benchmarks.comparison.tasks import Batches, Glyphs, Half, existing
 from benchmarks.reporting import described, environment, markdown, publish, read
 from keras_proxygml import datasets
 from keras_proxygml.metrics import best_matches, retrieval_metrics
@@ -33,15 +31,14 @@ from keras_proxygml.search.calibration import calibrate
 
 NAME = "benchmarks.comparison.calibration"
 RATE, SPLITS = 0.01, 20
+BATCH_SIZE, EPOCHS, LEARNING_RATE = 64, 8, 2e-3
 
 
 class Icons(Glyphs):
     """Icons of 64 × 64 pixels on the network of the glyphs."""
 
-    epochs, num_classes = 8, None
-
     def __init__(self, folder):
-        with np.load(_existing(folder, "icons64.npz")) as file:
+        with np.load(existing(folder, "icons64.npz")) as file:
             images, labels, half = file["images"], file["labels"], int(file["half"])
         images = images.reshape(-1, 64, 64, 1)
         train = labels < half
@@ -49,34 +46,24 @@ class Icons(Glyphs):
         self.test = Half(images[None, ~train], labels[~train] - half)
 
 
-def _existing(folder, name):
-    if folder is None or not (folder / name).exists():
-        raise SystemExit(f"{name} is missing. Give the --data folder that has it.")
-    return folder / name
-
-
 def trained(task):
     """A CNN from scratch, trained on the classes of the training half with ProxyGML."""
     keras.utils.set_random_seed(0)
-    settings, contender = best_settings("glyphs", "ProxyGML"), CONTENDERS["ProxyGML"]
     embedder, half = task.embedder(), task.train
-    head = contender.head(settings, int(half.labels.max()) + 1)
+    head = kp.ProxyGML(int(half.labels.max()) + 1, num_proxies=1)
     model = keras.Model(embedder.input, head(embedder.output))
     batches = Batches(half, BATCH_SIZE, 0)
-    rate = keras.optimizers.schedules.CosineDecay(
-        settings["learning_rate"], len(batches) * task.epochs
-    )
-    optimizer = kp.ProxyAdam(rate, settings["proxy_multiplier"])
-    model.compile(optimizer, contender.loss(settings))
-    model.fit(batches, epochs=task.epochs, verbose=0)
+    rate = keras.optimizers.schedules.CosineDecay(LEARNING_RATE, len(batches) * EPOCHS)
+    model.compile(kp.ProxyAdam(rate), kp.ProxyGMLLoss(ratio=1.0))
+    model.fit(batches, epochs=EPOCHS, verbose=0)
     return embedder.predict(task.test.inputs[0].astype("float32"), verbose=0), task.test.labels
 
 
 def pretrained(folder):
     """The 1280 features of an EfficientNet-Lite0 that knows ImageNet, not trained further."""
-    path = _existing(folder, "efficientnet_lite0_imagenet.keras")
+    path = existing(folder, "efficientnet_lite0_imagenet.keras")
     embedder = keras.models.load_model(path, compile=False)
-    _, files = datasets.image_folder(_existing(folder, "products"))
+    _, files = datasets.image_folder(existing(folder, "products"))
     batches = datasets.evaluation_batches(files, 64, image_size=128, shorter_side=128)
     return embedder.predict(batches, verbose=0), np.asarray(files.labels)
 

@@ -51,7 +51,7 @@ class Glyphs(Drawings):
     classes of each half are used, so that a run takes a minute.
     """
 
-    epochs, num_classes = 8, 400
+    epochs, num_classes = 32, 400
 
     def __init__(self, folder=None):
         self.train, self.test = (
