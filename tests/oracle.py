@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 
-def proxy_gml(embeddings, proxies, labels, k, scale=1.0, prefer=None):
+def proxy_gml(embeddings, proxies, labels, k, scale=1.0, prefer=None, masked=True):
     """Loss of each sample [B], subgraph [B, C, N], or with `prefer` the subgraph is given."""
     num_classes, num_proxies, _ = proxies.shape
     losses, subgraphs = [], np.zeros((len(labels), num_classes, num_proxies), bool)
@@ -24,7 +24,7 @@ def proxy_gml(embeddings, proxies, labels, k, scale=1.0, prefer=None):
         scores = {}
         for c in range(num_classes):
             kept = [cosines[c, n] for n in range(num_proxies) if subgraphs[b, c, n]]
-            if kept:
+            if kept or not masked:
                 scores[c] = scale * sum(kept)
         top = max(scores.values())
         total = sum(math.exp(score - top) for score in scores.values())

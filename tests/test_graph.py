@@ -31,23 +31,25 @@ def problems(draw):
     return embeddings, proxies, labels, k
 
 
-def losses_of(embeddings, proxies, labels, k, scale=1.0):
+def losses_of(embeddings, proxies, labels, k, scale=1.0, masked=True):
     similarities = similarity_graph(
         ops.convert_to_tensor(embeddings), ops.convert_to_tensor(proxies)
     )
-    return ops.convert_to_numpy(proxy_gml(labels, similarities, k, scale))
+    return ops.convert_to_numpy(proxy_gml(labels, similarities, k, scale, masked))
 
 
-@given(problems(), st.sampled_from([0.5, 1.0, 20.0]))
+@given(problems(), st.sampled_from([0.5, 1.0, 20.0]), st.booleans())
 @SETTINGS
-def test_agrees_with_the_oracle(problem, scale):
+def test_agrees_with_the_oracle(problem, scale, masked):
     embeddings, proxies, labels, k = problem
     expected, _ = oracle.proxy_gml(
-        embeddings.astype("float64"), proxies.astype("float64"), labels, k, scale
+        embeddings.astype("float64"), proxies.astype("float64"), labels, k, scale, masked=masked
     )
     # The losses are differences of scores of up to scale · N: their rounding is the tolerance.
     tolerance = 1e-6 * scale * proxies.shape[1] + 1e-6
-    np.testing.assert_allclose(losses_of(*problem, scale), expected, rtol=1e-5, atol=tolerance)
+    np.testing.assert_allclose(
+        losses_of(*problem, scale, masked), expected, rtol=1e-5, atol=tolerance
+    )
 
 
 @given(problems(), st.integers(0, 3))

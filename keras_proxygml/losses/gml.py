@@ -15,7 +15,9 @@ from keras_proxygml.types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_proxygml")
-def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) -> Tensor:
+def proxy_gml(
+    labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0, masked: bool = True
+) -> Tensor:
     """Cross-entropy of each sample on the subgraph of its k nearest proxies.
 
     Args:
@@ -23,6 +25,7 @@ def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) 
         similarities: Cosines of samples and proxies. `[B, C, N]`, floats.
         k: How many proxies each sample keeps. N < k ≤ C·N.
         scale: Factor of the class scores before the softmax.
+        masked: As in `ProxyGMLLoss`.
 
     Returns:
         Loss of each sample. `[B]`, float32, or float64 where `similarities` are.
@@ -37,13 +40,15 @@ def proxy_gml(labels: Tensor, similarities: Tensor, k: int, scale: float = 1.0) 
     # XLA would compile the loss again for each number, but not for each tensor.
     scale = ops.convert_to_tensor(scale, similarities.dtype)
     total = math.prod(similarities.shape[1:])  # C · N, by which `by_xla` decides
-    return _on_subgraph(total, labels, similarities, k, scale)
+    return _on_subgraph(total, labels, similarities, k, scale, bool(masked))
 
 
 @by_xla
-def _on_subgraph(labels, similarities, k, scale):
+def _on_subgraph(labels, similarities, k, scale, masked):
     subgraph = knn_subgraph(similarities, labels, k)
     scores, reached = reverse_label_propagation(similarities, subgraph)
+    if not masked:  # the score of a class that was not reached is an empty sum
+        reached = ops.ones_like(reached)
     # TensorFlow would sum the scale's own gradient over all scores.
     return masked_softmax_loss(ops.stop_gradient(scale) * scores, reached, labels)
 
@@ -65,6 +70,10 @@ class ProxyGMLLoss(ProxyLoss):
         scale: Factor of the class scores before the softmax, above 0. A score sums N cosines,
             which acts like a temperature of 1/N. N · scale of 4 to 10 is a good start. (The
             official code has 20 for N = 1, in a line that is commented out.)
+        masked: Whether the softmax leaves out the classes of which a sample keeps no proxy, as in
+            the paper. Otherwise, they take part with a score of 0. That pulls a sample to its own
+            proxies even if it is far from the others, and still pushes it away from the nearest
+            ones only.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
@@ -86,13 +95,20 @@ class ProxyGMLLoss(ProxyLoss):
     intervals = {"ratio": "(0, 1]", "scale": "(0, inf)"}
 
     def __init__(
-        self, ratio: float = 0.05, scale: float = 1.0, *, name: str = "proxy_gml", **kwargs: Any
+        self,
+        ratio: float = 0.05,
+        scale: float = 1.0,
+        masked: bool = True,
+        *,
+        name: str = "proxy_gml",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(name=name, ratio=ratio, scale=scale, **kwargs)
+        super().__init__(name=name, ratio=ratio, scale=scale, masked=bool(masked), **kwargs)
 
     def per_sample(self, labels, similarities):
         _, num_classes, num_proxies = similarities.shape
-        return proxy_gml(labels, similarities, self._k(num_classes, num_proxies), self.scale)
+        k = self._k(num_classes, num_proxies)
+        return proxy_gml(labels, similarities, k, self.scale, self.masked)
 
     def _k(self, num_classes, num_proxies):
         # The order of the official code: its rounding decides if the product is near an integer.

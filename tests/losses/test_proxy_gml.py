@@ -33,6 +33,21 @@ def test_scale_multiplies_the_scores(similarities):
     assert float(scaled) != pytest.approx(float(ProxyGMLLoss(0.5)(LABELS, similarities)), 1e-2)
 
 
+@pytest.mark.parametrize("num_classes", [6, 6000])  # 6000 are enough for XLA
+def test_without_the_mask_other_classes_count_with_a_score_of_0(num_classes):
+    similarities = np.full((1, num_classes, 1), -0.9, "float32")
+    similarities[0, :3, 0] = 0.8, 0.5, 0.4
+    labels = np.zeros(1, "int32")
+    compiled = keras.Model(inputs := keras.Input((num_classes, 1)), inputs)
+    for masked, others in ((True, 0), (False, num_classes - 3)):
+        loss = ProxyGMLLoss(2.5 / num_classes, 2.0, masked)  # k = 3
+        expected = np.log(np.exp([1.6, 1.0, 0.8]).sum() + others) - 1.6
+        assert float(loss(labels, similarities)) == pytest.approx(expected, rel=1e-5)
+        compiled.compile("sgd", loss)
+        found = compiled.evaluate(similarities, labels, verbose=0)
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
 def test_is_computed_in_float32_or_wider(similarities, dtype):
     if dtype == "float64" and keras.backend.backend() == "jax":
@@ -132,9 +147,10 @@ def test_labels_in_few_bits_for_more_classes_than_these_count(dtype, in_tensor):
 
 
 def test_configuration_round_trip():
-    loss = ProxyGMLLoss(0.2, scale=4.0, reduction="sum", name="mine", dtype="float64")
+    loss = ProxyGMLLoss(0.2, 4.0, False, reduction="sum", name="mine", dtype="float64")
     twin = keras.losses.deserialize(keras.losses.serialize(loss))
     assert isinstance(twin, ProxyGMLLoss)
     assert twin.get_config() == loss.get_config()
-    expected = {"ratio": 0.2, "scale": 4.0, "reduction": "sum", "name": "mine", "dtype": "float64"}
+    arguments = {"ratio": 0.2, "scale": 4.0, "masked": False}
+    expected = arguments | {"reduction": "sum", "name": "mine", "dtype": "float64"}
     assert loss.get_config() == expected
