@@ -13,6 +13,8 @@ length    How long a task trains: losses at their defaults with 4 epochs, 8, 16,
 search    17 settings of each loss, the same number for all, trained on three quarters of the
           training classes and judged by MAP@R on the other quarter.
 parts     ProxyGML at one fixed setting, with one part changed, on the same classes.
+fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
+          before, with 5 seeds on the test half.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
           test half.
 """
@@ -29,11 +31,11 @@ import keras
 import numpy as np
 
 import keras_proxygml as kp
-from benchmarks.comparison.losses import CONTENDERS, SETTINGS, settings_to_search
+from benchmarks.comparison.losses import CONTENDERS, SETTINGS, UNMASKED, settings_to_search
 from benchmarks.comparison.store import append, read
 from benchmarks.comparison.tasks import TASKS, Batches
 
-STAGES = ("length", "search", "parts", "final")
+STAGES = ("length", "search", "parts", "fixed", "final")
 BATCH_SIZE, SEEDS = 64, 5
 LENGTHS, OF_LENGTH = (4, 8, 16, 32, 64), ("ProxyGML", "NormalizedSoftmax", "SupCon")
 
@@ -46,23 +48,29 @@ BASES = {
     "glyphs": SHARED | FROM_SCRATCH,
     "icons": SHARED | FROM_SCRATCH,
 }
+# The settings that are advised, and those that were before.
+ADVISED = {
+    "products": PRETRAINED,
+    "glyphs": FROM_SCRATCH | UNMASKED | {"ratio": 0.3},
+    "icons": FROM_SCRATCH | UNMASKED | {"ratio": 0.3},
+}
+BEFORE = PRETRAINED | {"learning_rate": 1e-3}
 # Changes of a base. Those of the loss itself make it a `ProxyGMLVariant`.
-ZERO = {"unreached": "zero"}
 PARTS = {
     "as it is": {},
     "own proxies only if near": {"positives": False},
-    "unreached classes with 0": ZERO,
+    "unreached classes with 0": UNMASKED,
     "unreached classes with a bound": {"unreached": "bound"},
     "margin 0.1": {"margin": 0.1},
     "margin 0.2": {"margin": 0.2},
-    "with 0, N · scale = 6": ZERO | {"sharpness": 6.0},
-    "with 0, ratio 0.05": ZERO | {"ratio": 0.05},
-    "with 0, ratio 0.3": ZERO | {"ratio": 0.3},
-    "with 0, N = 1": ZERO | {"num_proxies": 1},
-    "with 0, N · scale = 2": ZERO | {"sharpness": 2.0},
-    "with 0, N · scale = 12": ZERO | {"sharpness": 12.0},
-    "with 0, learning rate 0.005": ZERO | {"learning_rate": 5e-3},
-    "with 0, four images of a class": ZERO | {"images_per_class": 4},
+    "with 0, N · scale = 6": UNMASKED | {"sharpness": 6.0},
+    "with 0, ratio 0.05": UNMASKED | {"ratio": 0.05},
+    "with 0, ratio 0.3": UNMASKED | {"ratio": 0.3},
+    "with 0, N = 1": UNMASKED | {"num_proxies": 1},
+    "with 0, N · scale = 2": UNMASKED | {"sharpness": 2.0},
+    "with 0, N · scale = 12": UNMASKED | {"sharpness": 12.0},
+    "with 0, learning rate 0.005": UNMASKED | {"learning_rate": 5e-3},
+    "with 0, four images of a class": UNMASKED | {"images_per_class": 4},
     "no regularizer": {"separation": 0.0},
     "four images of a class": {"images_per_class": 4},
     "ratio 0.02": {"ratio": 0.02},
@@ -152,7 +160,11 @@ def runs(task, stage):
             settings = BASES[task] | change
             if change and settings == BASES[task]:
                 continue
-            yield label, "ProxyGMLVariant", settings, 0, epochs
+            yield label, "ProxyGML", settings, 0, epochs
+    elif stage == "fixed":
+        for seed, label in itertools.product(range(SEEDS), ("advised", "before")):
+            chosen = ADVISED[task] if label == "advised" else BEFORE
+            yield f"{label}-{seed}", "ProxyGML", SHARED | chosen, seed, epochs
     else:
         for name, seed in itertools.product(CONTENDERS, range(SEEDS)):
             yield f"{name}-{seed}", name, best_settings(task, name), seed, epochs
@@ -160,7 +172,7 @@ def runs(task, stage):
 
 def halves(task, stage):
     """What to train on and what to judge on."""
-    if stage == "final":
+    if stage in ("fixed", "final"):
         return task.train, task.test
     classes = np.random.default_rng(0).permutation(np.unique(task.train.labels))
     held_out = len(classes) // 4
@@ -187,7 +199,7 @@ def run_stage(task_name, stage, task, worker=(1, 1), only=tuple(CONTENDERS)):
             print(f"{task_name} {stage} {label}: wait for the search of {name}")
             continue
         start = time.time()
-        every = max(epochs // 8, 1) if stage == "final" else epochs
+        every = max(epochs // 8, 1) if stage in ("fixed", "final") else epochs
         try:
             arguments = name, settings, seed, *halves(task(), stage)
             result = train(task(), *arguments, epochs=epochs, every=every)

@@ -1,6 +1,7 @@
 """What `compare_losses` compares: each loss, the head that it needs, and the settings to search."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
@@ -123,14 +124,16 @@ def own(loss, *names):
 
 
 def proxy_gml(settings):
-    """ProxyGML. A score sums N cosines, so N · scale is one axis, called sharpness."""
-    return kp.ProxyGMLLoss(settings["ratio"], settings["sharpness"] / settings["num_proxies"])
+    """ProxyGML. A score sums N cosines, so N · scale is one axis, called sharpness.
 
-
-def variant(settings):
-    names = ("ratio", "margin", "unreached", "positives")
-    chosen = {name: settings[name] for name in names if name in settings}
-    return ProxyGMLVariant(scale=settings["sharpness"] / settings["num_proxies"], **chosen)
+    Settings that `ProxyGMLLoss` lacks make it a `ProxyGMLVariant`.
+    """
+    given = {
+        name: settings[name] for name in settings.keys() & {"margin", "unreached", "positives"}
+    }
+    loss = functools.partial(ProxyGMLVariant, **given) if given else kp.ProxyGMLLoss
+    scale = settings["sharpness"] / settings["num_proxies"]
+    return loss(settings["ratio"], scale, masked=settings.get("masked", True))
 
 
 GML_SPACE = {
@@ -139,18 +142,12 @@ GML_SPACE = {
     "ratio": Log(0.02, 1),
     "separation": Choice((0.0, 0.3)),
 }
+UNMASKED = {"masked": False}
 GML_DEFAULTS = {"sharpness": 12.0, "num_proxies": 12, "ratio": 0.05, "separation": 0.3}
 CONTENDERS = {
     "ProxyGML": Contender(proxy_gml, proxy_gml_head, GML_DEFAULTS, GML_SPACE),
-    "ProxyGMLVariant": Contender(
-        variant,
-        proxy_gml_head,
-        GML_DEFAULTS | {"margin": 0.1, "unreached": "zero"},
-        GML_SPACE
-        | {
-            "margin": Choice((0.0, 0.1, 0.2, 0.3)),
-            "unreached": Choice(("absent", "zero", "bound")),
-        },
+    "ProxyGMLUnmasked": Contender(
+        proxy_gml, proxy_gml_head, GML_DEFAULTS | UNMASKED, GML_SPACE | {"masked": Choice((False,))}
     ),
     "ProxyNCA": Contender(
         own(kp.ProxyNCALoss, "scale"), single, {"scale": 9.0}, {"scale": Log(3, 40)}

@@ -8,25 +8,21 @@ from keras_proxygml import graph
 from keras_proxygml.losses import ProxyLoss
 from keras_proxygml.losses.inputs import check_similarities
 
-UNREACHED = ("absent", "zero", "bound")
-
 
 class ProxyGMLVariant(ProxyLoss):
-    """ProxyGML with a margin, and with classes that no kept proxy reaches.
+    """ProxyGML with changes that were tried and are not in the library.
 
     Args:
-        ratio, scale: As in `ProxyGMLLoss`.
+        ratio, scale, masked: As in `ProxyGMLLoss`.
         margin: Is subtracted from the cosines of the own class.
-        unreached: What the classes without a kept proxy do. `"absent"`: they take no part, as in
-            the paper. `"zero"`: they take part with a score of 0. `"bound"`: they take part with
-            the greatest score that they can have, N times the sample's least kept cosine of another
-            class.
+        unreached: `"bound"` lets the classes without a kept proxy take part with the greatest score
+            that they can have, N times the sample's least kept cosine of another class.
         positives: Whether a sample always keeps the proxies of its own class, as in the paper.
     """
 
-    def __init__(self, ratio=0.05, scale=1.0, margin=0.0, unreached="absent", positives=True):
+    def __init__(self, ratio, scale, masked=True, margin=0.0, unreached=None, positives=True):
         super().__init__(name="proxy_gml_variant")
-        self.ratio, self.scale, self.margin = ratio, scale, margin
+        self.ratio, self.scale, self.masked, self.margin = ratio, scale, masked, margin
         self.unreached, self.positives = unreached, positives
 
     def per_sample(self, labels, similarities):
@@ -47,6 +43,6 @@ class ProxyGMLVariant(ProxyLoss):
             scores = ops.where(reached, scores, num_proxies * least[:, None])
         # The own class takes part, reached or not: without it there is no cross-entropy.
         takes_part = ops.logical_or(reached, own)
-        if self.unreached != "absent":
+        if self.unreached == "bound" or not self.masked:
             takes_part = ops.ones_like(reached)
         return graph.masked_softmax_loss(self.scale * scores, takes_part, labels)
