@@ -16,6 +16,7 @@ HELP = {
     "num_proxies": "proxies per class",
     "ratio": "share of all proxies that a sample is compared with",
     "scale": "factor of the class scores before the softmax",
+    "masked": "leave the classes that were not reached out of the softmax",
     "separation": "weight of the proxies' regularizer",
     "learning_rate": "of the network",
     "proxy_multiplier": "the proxies learn so many times as fast",

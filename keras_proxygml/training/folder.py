@@ -19,6 +19,7 @@ FORMAT = 1
 DESCRIPTION, RESULTS, EMBEDDER = "run.json", "results.json", "embedder.keras"
 IMAGES, LOG, GALLERY = "images.csv", "log.csv", "gallery"
 MAY_CHANGE = ("epochs", "name")  # of a recipe
+MISSING = {"masked": True}  # what the recipes of older versions did not name
 
 
 def read_json(path):
@@ -85,7 +86,7 @@ def check_run(output, description):
 
 
 def _check_arguments(output, before, description):
-    old, new = ({**d["recipe"], **d["arguments"]} for d in (before, description))
+    old, new = ({**MISSING, **d["recipe"], **d["arguments"]} for d in (before, description))
     new = json.loads(json.dumps(new))  # tuples are lists in a file
     changed = [
         f"`{name}` {old[name]}, not {value}"

@@ -136,7 +136,7 @@ def compile_for(
     set_trainable(network, recipe, phase=phase, frozen_until=frozen_until)
     rate = recipe.learning_rate if phase == "warm_up" else learning_rate(recipe, steps)
     optimizer = ProxyAdam(rate, recipe.proxy_multiplier, recipe.l2, epsilon=recipe.epsilon)
-    model.compile(optimizer, ProxyGMLLoss(recipe.ratio, recipe.scale))
+    model.compile(optimizer, ProxyGMLLoss(recipe.ratio, recipe.scale, recipe.masked))
 
 
 def with_preprocessing(embedder: keras.Model, preprocess: Preprocess | None) -> keras.Model:

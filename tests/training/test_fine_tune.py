@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -139,6 +140,19 @@ def test_another_run_is_not_continued(finished, options, message):
     options = {"train": photos, "output": output, "shorter_side": 12} | options
     with pytest.raises(ValueError, match=message):
         train(**options)
+
+
+def test_a_run_from_before_the_mask_was_a_setting_had_it(finished, tmp_path):
+    output, photos, result = finished
+    old = tmp_path / "run"
+    shutil.copytree(output, old)
+    description = json.loads((old / "run.json").read_text())
+    del description["recipe"]["masked"]
+    (old / "run.json").write_text(json.dumps(description))
+    assert open_run(old).recipe.masked
+    assert train(photos, output=old, shorter_side=12).metrics == result.metrics
+    with pytest.raises(ValueError, match="a run with `masked` True, not False"):
+        train(photos, output=old, shorter_side=12, recipe=RECIPE.replace(masked=False))
 
 
 class Stop(keras.callbacks.Callback):

@@ -92,8 +92,10 @@ def test_what_learns_in_each_phase():
     compile_for("training", model, inner, recipe, steps=7, frozen_until="dense_1")
     names = {w.path.split("/")[-2] for w in inner.trainable_weights}
     assert names == {"dense_1", "dense_2"}  # and no batch normalization
-    assert model.loss.ratio == 0.5
-    compile_for("training", model, inner, recipe.replace(freeze_batch_norm=False), steps=7)
+    assert (model.loss.ratio, model.loss.masked) == (0.5, True)
+    changed = recipe.replace(freeze_batch_norm=False, masked=False)
+    compile_for("training", model, inner, changed, steps=7)
+    assert not model.loss.masked
     assert len(inner.trainable_weights) == 8
     with pytest.raises(ValueError, match=r"`frozen_until` must name a layer of .*dense_"):
         compile_for("training", model, inner, recipe, steps=7, frozen_until="dense_9")
