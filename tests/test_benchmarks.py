@@ -21,6 +21,7 @@ from benchmarks.comparison import (
     report,
     store,
 )
+from benchmarks.comparison.losses import CONTENDERS, settings_to_search
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
 from benchmarks.speed import search_speed, stores
@@ -100,6 +101,35 @@ def test_the_report_shows_the_runs_on_file(monkeypatch, task):
     assert shown(ROOT / "docs/results.md", task) == "\n".join(report.sections(task))
 
 
+def test_the_earlier_comparison_shows_its_runs():
+    assert shown(ROOT / "docs/results.md", "earlier") == "\n".join(report.earlier())
+
+
+def test_every_loss_is_searched_with_as_many_settings_within_its_axes():
+    for name, contender in CONTENDERS.items():
+        settings = settings_to_search(name, learning_rate=1e-3)
+        assert len(settings) == 17
+        for drawn in settings[1:]:
+            assert list(drawn) == list(contender.axes)
+            for key, axis in contender.axes.items():
+                values = axis if isinstance(axis, tuple) else None
+                assert drawn[key] in values if values else axis.low <= drawn[key] <= axis.high
+        contender.loss(settings[0])
+        contender.loss(settings[-1])
+
+
+def test_two_workers_share_the_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "FOLDER", tmp_path)
+    half = Half(np.zeros((1, 8)), np.arange(8))
+    task = type("Task", (), {"train": half, "test": half})
+    monkeypatch.setattr(compare_losses, "train", lambda *_, **__: {"history": {}})
+    every = [label for label, *_ in compare_losses.runs("glyphs", "fixed")]
+    for number in (1, 2):
+        compare_losses.run_stage("glyphs", "fixed", lambda: task, (number, 2))
+        done = store.read("glyphs", "fixed")
+        assert set(done) == set(every[::2] if number == 1 else every)
+
+
 @pytest.mark.parametrize("module", [added_classes, label_suspects], ids=lambda x: x.NAME)
 def test_the_tables_show_the_runs_on_file(module):
     lines = module.report()
@@ -158,7 +188,7 @@ def search(tmp_path, monkeypatch):
     """A function that runs the search without training, and returns the number of runs it made."""
     trained = []
 
-    def train(task, name, settings, seed, train_half, test_half):
+    def train(task, name, settings, seed, train_half, test_half, *, epochs, every):
         trained.append(name)
         return {"loss": name, "settings": settings, "history": {"val_map@r": [0.1, 0.5]}}
 
@@ -175,7 +205,7 @@ def search(tmp_path, monkeypatch):
 
 
 def test_a_comparison_goes_on_where_it_was_cut_off(search, tmp_path, capsys):
-    total = 8 * len(compare_losses.CONTENDERS)
+    total = 17 * len(compare_losses.CONTENDERS)
     assert search() == total
     path = tmp_path / "glyphs.jsonl"
     whole = path.read_bytes()

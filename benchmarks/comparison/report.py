@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from benchmarks.comparison.compare_losses import (
+    BASES,
     LENGTHS,
     OF_LENGTH,
     PARTS,
@@ -59,19 +60,47 @@ def comparison(task):
         if not results:
             continue
         histories = [r["history"] for r in results]
-        cells = [name]
-        for metric in SHOWN:
-            mean, half = interval([h[f"val_{metric}"][-1] for h in histories])
-            cells.append(f"{mean:.4f}" + (f" ± {half:.4f}" if len(histories) > 1 else ""))
-        cells.append(f"{1000 * np.median([r['seconds_per_step'] for r in results]):.0f}")
         shares = [epochs_to(h["val_map@r"]) / len(h["val_map@r"]) for h in histories]
-        cells.append(f"{np.median(shares):.0%}")
-        cells.append(f"{np.mean([h['val_map@r'][0] for h in histories]):.3f}")
-        cells.append(len(results))
+        cells = (
+            name,
+            *with_intervals(histories),
+            f"{1000 * np.median([r['seconds_per_step'] for r in results]):.0f}",
+            f"{np.median(shares):.0%}",
+            len(results),
+        )
         rows.append((-np.mean([score(r) for r in results]), cells))
-    early = "MAP@R after an eighth"
-    titles = ("loss", *SHOWN.values(), "ms a step", "training to 95 %", early, "seeds")
-    return markdown(titles, [cells for _, cells in sorted(rows, key=lambda row: row[0])])
+    titles = ("loss", *SHOWN.values(), "ms a step", "training to 95 %", "seeds")
+    return markdown(titles, [cells for _, cells in sorted(rows)])
+
+
+def with_intervals(histories):
+    """The metrics of the last epoch: their mean over the seeds and its interval."""
+    cells = []
+    for metric in SHOWN:
+        mean, half = interval([h[f"val_{metric}"][-1] for h in histories])
+        cells.append(f"{mean:.4f}" + (f" ± {half:.4f}" if len(histories) > 1 else ""))
+    return cells
+
+
+def fixed(task):
+    """ProxyGML at the settings that are advised and at those that were advised before."""
+    rows = []
+    for label, title in (("advised", "advised"), ("before", "advised before")):
+        results = list(read(task, "fixed", f"{label}-*").values())
+        if results:
+            text = listed(results[0]["settings"])
+            rows.append(
+                (title, *with_intervals([r["history"] for r in results]), len(results), text)
+            )
+    return markdown(("setting", *SHOWN.values(), "seeds", "what it is"), rows)
+
+
+def listed(settings):
+    """Settings in words."""
+    return ", ".join(
+        f"{key} {value}" if isinstance(value, (bool, str)) else f"{key} {value:g}"
+        for key, value in settings.items()
+    )
 
 
 def searched(task):
@@ -90,7 +119,7 @@ def searched(task):
             f"{np.median(found):.3f}",
             f"{default:.3f}",
             f"{place(rates, best['learning_rate']):.2f}",
-            ", ".join(f"{key} {shown(value)}" for key, value in best.items()),
+            listed(best),
         )
         rows.append((-max(found), cells))
     titles = ("loss", "best", "median", "defaults", "place of the rate", "the best settings")
@@ -100,10 +129,6 @@ def searched(task):
 def place(axis: Log, value):
     """Where a value is on a logarithmic axis, from 0 to 1."""
     return np.log(value / axis.low) / np.log(axis.high / axis.low)
-
-
-def shown(value):
-    return value if isinstance(value, str) else f"{value:g}"
 
 
 def lengths(task):
@@ -117,7 +142,7 @@ def lengths(task):
 
 
 def parts(task):
-    """ProxyGML with one part changed, and the difference."""
+    """MAP@R of ProxyGML on held-out training classes with parts changed, and the difference."""
     found = read(task, "parts")
     base = score(found["as it is"])
     rows = [
@@ -153,19 +178,32 @@ def sections(task):
         text = f"At its best settings, mean and 95 % interval of up to {SEEDS} seeds, best first:"
         picture = f"![MAP@R over the epochs](comparison_{task}.png)"
         lines += [text, "", *comparison(task), "", picture, ""]
-    if read(task, "search"):
+    if read(task, "fixed"):
+        lines += ["ProxyGML on the test half, mean and 95 % interval of the seeds:", ""]
+        lines += [*fixed(task), ""]
+    if any(best_settings(task, name) for name in CONTENDERS):
         lines += ["The search, MAP@R on held-out training classes:", "", *searched(task), ""]
     if read(task, "parts"):
-        lines += ["ProxyGML with one part changed, on the same classes:", "", *parts(task), ""]
+        lines += [f"ProxyGML at {listed(BASES[task])}, and changes of it, one run each:", ""]
+        lines += [*parts(task), ""]
     if read(task, "length"):
-        lines += ["Length of the training, at the defaults, on the same classes:", ""]
+        lines += [
+            "Length of the training, at the defaults of the losses, on held-out training classes:",
+            "",
+        ]
         lines += [*lengths(task), ""]
     return lines
+
+
+def earlier():
+    """What the comparison before this one found on the products, with 8 settings of each loss."""
+    return comparison("earlier_products")
 
 
 def main():
     for task in TASKS:
         insert(DOCS / "results.md", task, "\n".join(sections(task)))
+    insert(DOCS / "results.md", "earlier", "\n".join(earlier()))
 
 
 if __name__ == "__main__":

@@ -68,8 +68,9 @@ class ProxyGMLLoss(ProxyLoss):
         ratio: Share of all proxies that a sample keeps, in (0, 1]. It must be more than 1/C, so
             that a negative is left. The paper has 0.05.
         scale: Factor of the class scores before the softmax, above 0. A score sums N cosines,
-            which acts like a temperature of 1/N. N · scale of 4 to 10 is a good start. (The
-            official code has 20 for N = 1, in a line that is commented out.)
+            which acts like a temperature of 1/N. N · scale of 10 is a good start for a pretrained
+            network, and of 3 for one that starts at random. (The official code has 20 for N = 1,
+            in a line that is commented out.)
         masked: Whether the softmax leaves out the classes of which a sample keeps no proxy, as in
             the paper. Otherwise, they take part with a score of 0. That pulls a sample to its own
             proxies even if it is far from the others, and still pushes it away from the nearest
