@@ -41,7 +41,7 @@ def build_model(num_classes):
         x = keras.layers.MaxPooling2D()(x)
     embeddings = keras.layers.Dense(128)(keras.layers.Flatten()(x))
     # Two proxies stand for each character: its drawings may lie in more than one place.
-    similarities = ProxyGML(num_classes, num_proxies=4)(embeddings)
+    similarities = ProxyGML(num_classes, num_proxies=2)(embeddings)
     return keras.Model(images, similarities, name="glyphs")
 
 
@@ -64,9 +64,9 @@ def main():
     model = build_model(num_classes)
     model.compile(
         # Each batch updates few proxies, and they start at random, so they learn ten times as fast.
-        optimizer=ProxyAdam(2e-3, proxy_multiplier=10),
-        # Each drawing is compared with three tenths of all proxies: the nearest, and its own four.
-        loss=ProxyGMLLoss(ratio=0.3, scale=0.75, masked=False),
+        optimizer=ProxyAdam(1e-3, proxy_multiplier=10),
+        # Each drawing is compared with the nearest half of all proxies, and with both of its own.
+        loss=ProxyGMLLoss(ratio=0.5, scale=5),
     )
 
     # 3. Training. After each epoch the unseen characters are retrieved; baseline=True does so once
