@@ -102,7 +102,7 @@ def test_labels_that_are_no_classes(labels, received):
 
 
 @pytest.mark.tensorflow
-@pytest.mark.filterwarnings("ignore:Every query finds")  # each text occurs twice
+@pytest.mark.filterwarnings("ignore:The first result of every query")  # each text occurs twice
 def test_texts():
     import tensorflow as tf
 

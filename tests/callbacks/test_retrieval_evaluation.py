@@ -117,7 +117,7 @@ def test_a_gallery_that_holds_the_queries():
     found = RetrievalEvaluation(queries, fixed, gallery=TEST, itself=rows).evaluate()
     each = query_results(*TEST).scores()["recall@1"][::2]
     assert found["recall@1"] == pytest.approx(each.mean())
-    with pytest.warns(UserWarning, match="Every query finds .* in `itself`"):
+    with pytest.warns(UserWarning, match="The first result of every query .* in `itself`"):
         assert RetrievalEvaluation(queries, fixed, gallery=TEST).evaluate()["recall@1"] == 1
 
 

@@ -22,11 +22,13 @@ RETRIEVAL = [
 @pytest.mark.parametrize("metrics", RETRIEVAL)
 def test_queries_that_find_themselves(metrics):
     gallery = {"gallery": VECTORS[::-1], "gallery_labels": LABELS[::-1]}
-    with pytest.warns(UserWarning, match="Every query finds .* row of each query in `itself`"):
+    with pytest.warns(
+        UserWarning, match="The first result of every query .* row of each query in `itself`"
+    ):
         metrics(VECTORS, LABELS, **gallery)
     # An embedder rounds the same image differently in another batch.
     noisy = VECTORS * (1 + 1e-6 * np.random.default_rng(1).normal(size=VECTORS.shape))
-    with pytest.warns(UserWarning, match="Every query finds"):
+    with pytest.warns(UserWarning, match="The first result of every query"):
         metrics(noisy, LABELS, **gallery)
     metrics(VECTORS, LABELS, **gallery, itself=np.arange(60)[::-1])  # warnings are errors
     metrics(np.r_[VECTORS[1:], -VECTORS[:1]], np.r_[LABELS[1:], LABELS[0]], **gallery)
@@ -34,7 +36,7 @@ def test_queries_that_find_themselves(metrics):
 
 @pytest.mark.parametrize("metrics", RETRIEVAL)
 def test_items_that_are_there_twice(metrics):
-    with pytest.warns(UserWarning, match="Every query finds .* drop the copies"):
+    with pytest.warns(UserWarning, match="The first result of every query .* drop the copies"):
         metrics(np.tile(VECTORS, (2, 1)), np.tile(LABELS, 2))
 
 
