@@ -13,18 +13,6 @@ from keras_proxygml import losses
 
 
 @dataclasses.dataclass(frozen=True)
-class Log:
-    """An axis from low to high, even in the logarithm."""
-
-    low: float
-    high: float
-
-    def at(self, share):
-        """The value at a share of the axis, in [0, 1)."""
-        return float(f"{self.low * (self.high / self.low) ** share:.3g}")
-
-
-@dataclasses.dataclass(frozen=True)
 class Linear:
     """An axis from low to high."""
 
@@ -33,7 +21,17 @@ class Linear:
 
     def at(self, share):
         """The value at a share of the axis, in [0, 1)."""
-        return float(f"{self.low + (self.high - self.low) * share:.3g}")
+        return float(f"{self._between(share):.3g}")
+
+    def _between(self, share):
+        return self.low + (self.high - self.low) * share
+
+
+class Log(Linear):
+    """An axis from low to high, even in the logarithm."""
+
+    def _between(self, share):
+        return self.low * (self.high / self.low) ** share
 
 
 class Choice(tuple):
