@@ -11,16 +11,19 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from gradients import value_and_gradients
 
 from benchmarks import measuring, reporting
 from benchmarks.comparison import (
     added_classes,
     compare_losses,
     exports,
+    fine_tuning,
     label_suspects,
     report,
     store,
 )
+from benchmarks.comparison.gradients import pull_and_push
 from benchmarks.comparison.losses import CONTENDERS, settings_to_search
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
@@ -130,7 +133,9 @@ def test_two_workers_share_the_runs(tmp_path, monkeypatch):
         assert set(done) == set(every[::2] if number == 1 else every)
 
 
-@pytest.mark.parametrize("module", [added_classes, label_suspects], ids=lambda x: x.NAME)
+@pytest.mark.parametrize(
+    "module", [added_classes, fine_tuning, label_suspects], ids=lambda x: x.NAME
+)
 def test_the_tables_show_the_runs_on_file(module):
     lines = module.report()
     assert len(lines) > 10
@@ -157,6 +162,49 @@ def test_wrong_labels_are_wrong_and_as_many_as_asked_for():
     assert is_wrong.sum() == 20
     np.testing.assert_array_equal(wrong != labels, is_wrong)
     assert set(wrong) <= set(labels)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_pull_and_push_are_the_derivatives_of_the_loss(masked):
+    cosines = np.random.default_rng(0).uniform(-0.9, 0.9, (6, 12, 1))  # [B, C, N], float64
+    labels = np.arange(6)
+    settings = {"ratio": 0.4, "num_proxies": 1, "sharpness": 3.0, "masked": masked}
+    loss = CONTENDERS["ProxyGML"].loss(settings)
+    own = (labels[:, None] == np.arange(12))[..., None]
+
+    def derivative(moved, step=1e-5):
+        """Of the mean loss, when these cosines move together."""
+        ends = [
+            keras.ops.convert_to_numpy(loss.per_sample(labels, cosines + sign * step * moved))
+            for sign in (1, -1)
+        ]
+        return (ends[0] - ends[1]).mean() / (2 * step)
+
+    found = pull_and_push(labels, cosines, settings)
+    assert found["pull"] == pytest.approx(-derivative(own), rel=1e-5)
+    assert found["push"] == pytest.approx(derivative(~own), rel=1e-5)
+    share = found["push"] / found["pull"]
+    assert share == pytest.approx(1) if masked else share < 0.9
+    assert 0 < found["reached"] <= 4
+
+
+def test_a_weaker_push_changes_only_the_gradient_of_other_classes():
+    cosines = np.random.default_rng(0).uniform(-0.9, 0.9, (6, 12, 2)).astype("float32")
+    labels = np.arange(6)
+    settings = {"ratio": 0.4, "num_proxies": 2, "sharpness": 3.0}
+    (value, *_), (whole,) = of_loss(settings, labels, cosines)
+    (same, *_), (weaker,) = of_loss(settings | {"push": 0.3}, labels, cosines)
+    own = labels[:, None] == np.arange(12)
+    np.testing.assert_allclose(same, value, rtol=1e-6)
+    np.testing.assert_allclose(weaker[own], whole[own], rtol=1e-5)
+    np.testing.assert_allclose(weaker[~own], 0.3 * whole[~own], rtol=1e-5)
+    assert np.abs(whole[~own]).max() > 0.01
+
+
+def of_loss(settings, labels, cosines):
+    """The loss of ProxyGML summed over samples, and its gradient."""
+    loss = CONTENDERS["ProxyGML"].loss(settings)
+    return value_and_gradients(lambda x: (keras.ops.sum(loss.per_sample(labels, x)),), [cosines])
 
 
 def shown(document, name):
@@ -188,7 +236,7 @@ def search(tmp_path, monkeypatch):
     """A function that runs the search without training, and returns the number of runs it made."""
     trained = []
 
-    def train(task, name, settings, seed, train_half, test_half, *, epochs, every):
+    def train(task, name, settings, seed, train_half, test_half, *, epochs, every, callbacks):
         trained.append(name)
         return {"loss": name, "settings": settings, "history": {"val_map@r": [0.1, 0.5]}}
 

@@ -13,6 +13,9 @@ length    How long a task trains: losses at their defaults with 4 epochs, 8, 16,
 search    17 settings of each loss, the same number for all, trained on three quarters of the
           training classes and judged by MAP@R on the other quarter.
 parts     ProxyGML at one fixed setting, with one part changed, on the same classes.
+mask      As `parts`, with and without the mask, and what the gradient does in each training.
+recipe    ProxyGML as it is advised from scratch, with changes of augmentation, network and
+          optimizer, on the same classes.
 fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
           before, with 5 seeds on the test half.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
@@ -31,11 +34,13 @@ import keras
 import numpy as np
 
 import keras_proxygml as kp
+from benchmarks.comparison.gradients import Gradients
+from benchmarks.comparison.ingredients import augmented, embedder_of, optimizer_of
 from benchmarks.comparison.losses import CONTENDERS, SETTINGS, UNMASKED, settings_to_search
 from benchmarks.comparison.store import append, read
 from benchmarks.comparison.tasks import TASKS, Batches
 
-STAGES = ("length", "search", "parts", "fixed", "final")
+STAGES = ("length", "search", "parts", "mask", "recipe", "fixed", "final")
 BATCH_SIZE, SEEDS = 64, 5
 LENGTHS, OF_LENGTH = (4, 8, 16, 32, 64), ("ProxyGML", "NormalizedSoftmax", "SupCon")
 
@@ -63,6 +68,9 @@ PARTS = {
     "unreached classes with a bound": {"unreached": "bound"},
     "margin 0.1": {"margin": 0.1},
     "margin 0.2": {"margin": 0.2},
+    "push on other classes times 0.3": {"push": 0.3},
+    "push on other classes times 0.1": {"push": 0.1},
+    "with 0, push times 3": UNMASKED | {"push": 3.0},
     "with 0, N · scale = 6": UNMASKED | {"sharpness": 6.0},
     "with 0, ratio 0.05": UNMASKED | {"ratio": 0.05},
     "with 0, ratio 0.3": UNMASKED | {"ratio": 0.3},
@@ -84,6 +92,28 @@ PARTS = {
     "learning rate 0.005": {"learning_rate": 5e-3},
     "proxies 100 times as fast": {"proxy_multiplier": 100},
 }
+# Changes of a base whose gradients are measured.
+MASKS = {"masked": {}, "unreached classes with 0": UNMASKED, "all proxies": {"ratio": 1.0}}
+# What `recipe` changes, as `ingredients.py` has it, and the size of a batch.
+RECIPE = {
+    "as it is": {},
+    "average pooling": {"pooling": "average"},
+    "maximum pooling": {"pooling": "max"},
+    "both poolings": {"pooling": "both"},
+    "layer normalization before the embedding": {"normalize": True},
+    "dropout 0.3 before the embedding": {"dropout": 0.3},
+    "embedding of 64": {"embedding_size": 64},
+    "embedding of 512": {"embedding_size": 512},
+    "batches of 32": {"batch_size": 32},
+    "batches of 128": {"batch_size": 128},
+    "shifts": {"shift": 0.1},
+    "zooms": {"zoom": 0.15},
+    "turns": {"turn": 0.03},
+    "shifts, zooms and turns": {"shift": 0.1, "zoom": 0.15, "turn": 0.03},
+    "erased rectangles": {"erase": 0.5},
+    "average of weights": {"average": 0.99},
+    "weight decay": {"decay": 0.01},
+}
 
 
 class Clock(keras.callbacks.Callback):
@@ -104,23 +134,26 @@ class Clock(keras.callbacks.Callback):
             self.seconds.append(time.perf_counter() - self.start)
 
 
-def train(task, name, settings, seed, train_half, test_half, *, epochs, every):
+def train(task, name, settings, seed, train_half, test_half, *, epochs, every, callbacks=()):
     """One run: the metrics after each `every` epochs, and the time of a step."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     contender = CONTENDERS[name]
-    embedder = task.embedder()
+    embedder = embedder_of(task, settings)
     head = contender.head(settings, int(train_half.labels.max()) + 1)
-    model = keras.Model(embedder.input, head(embedder.output))
-    batches = Batches(train_half, BATCH_SIZE, seed, settings["images_per_class"])
+    images = keras.Input(embedder.input_shape[1:])
+    model = keras.Model(images, head(embedder(augmented(images, settings))))
+    batch_size = settings.get("batch_size", BATCH_SIZE)
+    batches = Batches(train_half, batch_size, seed, settings["images_per_class"])
     # To zero along a cosine, so that no loss is judged on the noise of a high rate.
     rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], len(batches) * epochs)
-    optimizer = kp.ProxyAdam(rate, settings.get("proxy_multiplier", 1.0))
-    model.compile(optimizer, contender.loss(settings))
+    model.compile(optimizer_of(settings, rate), contender.loss(settings))
     data = test_half.inputs[0], test_half.labels
     evaluation = kp.RetrievalEvaluation(data, embedder, every=every, clustering=every < epochs)
     clock = Clock()
-    history = model.fit(batches, epochs=epochs, callbacks=[evaluation, clock], verbose=0).history
+    swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if settings.get("average") else []
+    callbacks = [*swap, evaluation, clock, *callbacks]
+    history = model.fit(batches, epochs=epochs, callbacks=callbacks, verbose=0).history
     return {
         "loss": name,
         "settings": settings,
@@ -161,6 +194,13 @@ def runs(task, stage):
             if change and settings == BASES[task]:
                 continue
             yield label, "ProxyGML", settings, 0, epochs
+    elif stage == "mask":
+        for label, change in MASKS.items():
+            yield label, "ProxyGML", BASES[task] | change, 0, epochs
+    elif stage == "recipe":
+        if task != "products":
+            for label, change in RECIPE.items():
+                yield label, "ProxyGML", SHARED | ADVISED[task] | change, 0, epochs
     elif stage == "fixed":
         for seed, label in itertools.product(range(SEEDS), ("advised", "before")):
             chosen = ADVISED[task] if label == "advised" else BEFORE
@@ -200,9 +240,14 @@ def run_stage(task_name, stage, task, worker=(1, 1), only=tuple(CONTENDERS)):
             continue
         start = time.time()
         every = max(epochs // 8, 1) if stage in ("fixed", "final") else epochs
+        train_half, test_half = halves(task(), stage)
+        measured = stage == "mask"
+        callbacks = [Gradients(train_half, settings, max(epochs // 4, 1))] if measured else []
         try:
-            arguments = name, settings, seed, *halves(task(), stage)
-            result = train(task(), *arguments, epochs=epochs, every=every)
+            arguments = name, settings, seed, train_half, test_half
+            result = train(task(), *arguments, epochs=epochs, every=every, callbacks=callbacks)
+            if measured:
+                result["gradients"] = callbacks[0].rows
         except ValueError as error:  # settings that the loss refuses, or that diverged
             result = {"loss": name, "settings": settings, "seed": seed, "error": str(error)}
         append(task_name, stage, label, result)

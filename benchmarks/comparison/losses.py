@@ -126,9 +126,8 @@ def proxy_gml(settings):
 
     Settings that `ProxyGMLLoss` lacks make it a `ProxyGMLVariant`.
     """
-    given = {
-        name: settings[name] for name in settings.keys() & {"margin", "unreached", "positives"}
-    }
+    changes = {"margin", "unreached", "positives", "push"}
+    given = {name: settings[name] for name in settings.keys() & changes}
     loss = functools.partial(ProxyGMLVariant, **given) if given else kp.ProxyGMLLoss
     scale = settings["sharpness"] / settings["num_proxies"]
     return loss(settings["ratio"], scale, masked=settings.get("masked", True))

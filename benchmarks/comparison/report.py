@@ -16,11 +16,15 @@ import numpy as np
 from scipy.stats import t as student
 
 from benchmarks.comparison.compare_losses import (
+    ADVISED,
     BASES,
     LENGTHS,
+    MASKS,
     OF_LENGTH,
     PARTS,
+    RECIPE,
     SEEDS,
+    SHARED,
     best_settings,
     score,
 )
@@ -30,6 +34,7 @@ from benchmarks.comparison.tasks import TASKS
 from benchmarks.reporting import insert, markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
+HELD_OUT = "One run each on held-out training classes, so not comparable with the test half:"
 SHOWN = {"recall@1": "Recall@1", "map@r": "MAP@R", "nmi": "NMI"}
 
 
@@ -148,16 +153,34 @@ def lengths(task):
     return markdown(("loss", *(f"{length} epochs" for length in LENGTHS)), rows)
 
 
-def parts(task):
-    """MAP@R of ProxyGML on held-out training classes with parts changed, and the difference."""
-    found = read(task, "parts")
+def changes(task, stage, labels):
+    """MAP@R of ProxyGML on held-out training classes with changes, and the difference."""
+    found = read(task, stage)
     base = score(found["as it is"])
     rows = [
         (label, f"{score(found[label]):.3f}", f"{score(found[label]) - base:+.3f}")
-        for label in PARTS
+        for label in labels
         if label in found
     ]
     return markdown(("ProxyGML", "MAP@R", "difference"), rows)
+
+
+def masks(task):
+    """What the gradient does to the scores in trainings with and without the mask."""
+    rows = [
+        (
+            label if number == 0 else "",
+            row["epoch"],
+            *(f"{row[key]:.3g}" for key in ("reached", "pull", "push")),
+            f"{row['share_of_nearest']:.0%}",
+            *(f"{row[key]:.3f}" for key in ("own", "nearest")),
+        )
+        for label in MASKS
+        if (run := read(task, "mask", label).get(label))
+        for number, row in enumerate(run["gradients"])
+    ]
+    columns = "reached", "pull", "push", "of it on ten classes", "own cosine", "nearest cosine"
+    return markdown(("ProxyGML", "epoch", *columns), rows)
 
 
 def plot(task):
@@ -189,8 +212,14 @@ def sections(task):
     if any(best_settings(task, name) for name in CONTENDERS):
         lines += ["The search, MAP@R on held-out training classes:", "", *searched(task), ""]
     if read(task, "parts"):
-        lines += [f"ProxyGML at {listed(BASES[task])}, and changes of it, one run each:", ""]
-        lines += [*parts(task), ""]
+        lines += [f"ProxyGML at {listed(BASES[task])}, and changes of it. {HELD_OUT}", ""]
+        lines += [*changes(task, "parts", PARTS), ""]
+    if read(task, "recipe"):
+        base = listed(SHARED | ADVISED[task])
+        lines += [f"ProxyGML at {base}, and changes of the recipe. {HELD_OUT}", ""]
+        lines += [*changes(task, "recipe", RECIPE), ""]
+    if read(task, "mask"):
+        lines += ["The gradient of the class scores, on training images:", "", *masks(task), ""]
     if read(task, "length"):
         lines += [
             "Length of the training, at the defaults of the losses, on held-out training classes:",

@@ -18,12 +18,15 @@ class ProxyGMLVariant(ProxyLoss):
         unreached: `"bound"` lets the classes without a kept proxy take part with the greatest score
             that they can have, N times the sample's least kept cosine of another class.
         positives: Whether a sample always keeps the proxies of its own class, as in the paper.
+        push: Factor of the gradient that pushes a sample away from other classes.
     """
 
-    def __init__(self, ratio, scale, masked=True, margin=0.0, unreached=None, positives=True):
+    def __init__(
+        self, ratio, scale, masked=True, margin=0.0, unreached=None, positives=True, push=1.0
+    ):
         super().__init__(name="proxy_gml_variant")
         self.ratio, self.scale, self.masked, self.margin = ratio, scale, masked, margin
-        self.unreached, self.positives = unreached, positives
+        self.unreached, self.positives, self.push = unreached, positives, push
 
     def per_sample(self, labels, similarities):
         labels, similarities = check_similarities(labels, similarities)
@@ -41,6 +44,8 @@ class ProxyGMLVariant(ProxyLoss):
             kept = ops.logical_and(subgraph, ops.logical_not(own)[..., None])
             least = ops.min(ops.where(kept, ops.stop_gradient(similarities), 1.0), axis=(1, 2))
             scores = ops.where(reached, scores, num_proxies * least[:, None])
+        pushed = self.push * scores + (1 - self.push) * ops.stop_gradient(scores)
+        scores = ops.where(own, scores, pushed)
         # The own class takes part, reached or not: without it there is no cross-entropy.
         takes_part = ops.logical_or(reached, own)
         if self.unreached == "bound" or not self.masked:
