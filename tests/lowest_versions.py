@@ -9,3 +9,4 @@ extras = project["optional-dependencies"]
 for requirement in project["dependencies"] + extras["tensorflow"] + extras["test"]:
     # The same TensorFlow without its code for GPUs.
     print(re.sub(r"^tensorflow>=", "tensorflow-cpu>=", requirement).replace(">=", "=="))
+print("httpx==0.27.0")  # the lowest Starlette tests with it, and the newest with httpx2
