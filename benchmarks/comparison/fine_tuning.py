@@ -33,7 +33,7 @@ from keras_proxygml.training import RECIPES, fine_tune
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAME, BACKBONE = "fine_tuning", "efficientnet_lite0_imagenet.keras"
-STAGES, SEEDS = ("ingredients", "test"), 3
+STAGES = ("ingredients", "test")
 SHORT = RECIPES["fine_tune"].replace(image_size=128, epochs=6)
 LONG = RECIPES["fine_tune"].replace(image_size=224)
 METRICS = {"recall@1": "Recall@1", "map@r": "MAP@R"}
@@ -147,9 +147,9 @@ def run_ingredients(path, train_half):
         print("ingredients", label, read(NAME, "ingredients")[label], flush=True)
 
 
-def run_test(path, files, folder):
+def run_test(path, files, folder, seeds):
     """Runs what is not there yet."""
-    for seed in range(SEEDS):
+    for seed in range(seeds):
         if f"seed {seed}" not in read(NAME, "test"):
             result = run(files, LONG, str(path), folder / f"seed-{seed}", seed)
             append(NAME, "test", f"seed {seed}", result)
@@ -208,6 +208,7 @@ def main():
     parser.add_argument("--data", type=Path, help="folder with the pictures and the backbone")
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     parser.add_argument("--runs", type=Path, help="where the runs of `test` are kept")
+    parser.add_argument("--seeds", type=int, default=3, help="how many runs of `test`")
     parser.add_argument("--report", action="store_true", help="only write the tables")
     args = parser.parse_args()
     if not args.report:
@@ -217,7 +218,7 @@ def main():
             run_ingredients(path, files[0])
         if "test" in args.stages:
             with tempfile.TemporaryDirectory() as folder:
-                run_test(path, files, args.runs or Path(folder))
+                run_test(path, files, args.runs or Path(folder), args.seeds)
     insert(DOCS / "results.md", NAME, "\n".join(report()))
 
 
