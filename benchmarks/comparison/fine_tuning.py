@@ -12,8 +12,7 @@ ingredients  The recipe with 6 epochs at 128 px and one change, trained on three
 test         The recipe at 224 px, judged on the test half, with 3 seeds. `--runs` keeps the
              folders of the runs, in which an interrupted training goes on.
 
-Each embedder is judged twice: by the image, and by the mean of the unit vectors of the image and
-of its mirror image.
+Each embedder is judged twice: as it is, and by `models.with_mirror`.
 """
 
 import argparse
@@ -29,6 +28,7 @@ from benchmarks.comparison.tasks import existing
 from benchmarks.reporting import insert, markdown
 from keras_proxygml import datasets, retrieval_metrics
 from keras_proxygml.datasets import ImageFiles
+from keras_proxygml.models import with_mirror
 from keras_proxygml.training import RECIPES, fine_tune
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -107,17 +107,11 @@ def of_classes(files, classes):
 def judge(embedder, files, size):
     """Recall@1 and MAP@R of the images, and of the means with their mirror images."""
     images = datasets.evaluation_batches(files, 64, image_size=size, shorter_side=size)
-    as_is = unit(embedder.predict(images, verbose=0))
-    mirrored = unit(embedder.predict(images.map(lambda x, y: (x[:, :, ::-1], y)), verbose=0))
     found = {}
-    for key, vectors in (("images", as_is), ("mirrored", as_is + mirrored)):
-        metrics = retrieval_metrics(vectors, files.labels)
+    for key, model in (("images", embedder), ("mirrored", with_mirror(embedder))):
+        metrics = retrieval_metrics(model.predict(images, verbose=0), files.labels)
         found[key] = {metric: round(metrics[metric], 6) for metric in METRICS}
     return found
-
-
-def unit(vectors):
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def run(files, recipe, backbone, folder=None, seed=0):
