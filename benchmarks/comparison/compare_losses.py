@@ -107,6 +107,14 @@ RECIPE = {
     "batches of 32": {"batch_size": 32},
     "batches of 128": {"batch_size": 128},
     "shifts": {"shift": 0.1},
+    "larger shifts": {"shift": 0.2},
+    "shifts, embedding of 512": {"shift": 0.1, "embedding_size": 512},
+    "shifts, embedding of 512, layer normalization": {
+        "shift": 0.1,
+        "embedding_size": 512,
+        "normalize": True,
+    },
+    "shifts, 64 epochs": {"shift": 0.1, "epochs": 64},
     "zooms": {"zoom": 0.15},
     "turns": {"turn": 0.03},
     "shifts, zooms and turns": {"shift": 0.1, "zoom": 0.15, "turn": 0.03},
@@ -200,7 +208,8 @@ def runs(task, stage):
     elif stage == "recipe":
         if task != "products":
             for label, change in RECIPE.items():
-                yield label, "ProxyGML", SHARED | ADVISED[task] | change, 0, epochs
+                settings = SHARED | ADVISED[task] | change
+                yield label, "ProxyGML", settings, 0, change.get("epochs", epochs)
     elif stage == "fixed":
         for seed, label in itertools.product(range(SEEDS), ("advised", "before")):
             chosen = ADVISED[task] if label == "advised" else BEFORE

@@ -171,15 +171,17 @@ def masks(task):
         (
             label if number == 0 else "",
             row["epoch"],
-            *(f"{row[key]:.3g}" for key in ("reached", "pull", "push")),
-            f"{row['share_of_nearest']:.0%}",
+            f"{row['reached']:.0f}",
+            *(f"{row[key]:.2f}" for key in ("pull", "push")),
+            f"{row['push'] * row['share_of_nearest']:.2f}",
             *(f"{row[key]:.3f}" for key in ("own", "nearest")),
         )
         for label in MASKS
         if (run := read(task, "mask", label).get(label))
         for number, row in enumerate(run["gradients"])
     ]
-    columns = "reached", "pull", "push", "of it on ten classes", "own cosine", "nearest cosine"
+    columns = "other classes reached", "pull", "push", "push on the ten nearest"
+    columns += "cosine of the own proxies", "cosine of the nearest other class"
     return markdown(("ProxyGML", "epoch", *columns), rows)
 
 

@@ -73,8 +73,8 @@ class ProxyGMLLoss(ProxyLoss):
             in a line that is commented out.)
         masked: Whether the softmax leaves out the classes of which a sample keeps no proxy, as in
             the paper. Otherwise, they take part with a score of 0. That pulls a sample to its own
-            proxies even if it is far from the others, and still pushes it away from the nearest
-            ones only.
+            proxies as before, and pushes it away from the nearest others less. `docs/results.md`
+            has the measurements.
         name: Name of the loss.
         **kwargs: `reduction` and `dtype`, as in `ProxyLoss`.
 
