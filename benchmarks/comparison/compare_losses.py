@@ -17,7 +17,7 @@ mask      As `parts`, with and without the mask, and what the gradient does in e
 recipe    ProxyGML as it is advised from scratch, with changes of augmentation, network and
           optimizer, on the same classes.
 fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
-          before, with 5 seeds on the test half.
+          before, with 5 seeds on the test half. From scratch also with shifts and 64 epochs.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
           test half.
 """
@@ -60,6 +60,18 @@ ADVISED = {
     "icons": FROM_SCRATCH | UNMASKED | {"ratio": 0.3},
 }
 BEFORE = PRETRAINED | {"learning_rate": 1e-3}
+LONG = {"epochs": 64}  # what a training with shifts takes
+SHIFTED = {"shift": 0.1} | LONG
+
+
+def fixed_settings(task):
+    """The settings of `fixed`, by their names."""
+    settings = {"advised": ADVISED[task], "before": BEFORE}
+    if task != "products":
+        settings |= {"shifted": ADVISED[task] | SHIFTED, "before_long": BEFORE | LONG}
+    return settings
+
+
 # Changes of a base. Those of the loss itself make it a `ProxyGMLVariant`.
 PARTS = {
     "as it is": {},
@@ -114,7 +126,7 @@ RECIPE = {
         "embedding_size": 512,
         "normalize": True,
     },
-    "shifts, 64 epochs": {"shift": 0.1, "epochs": 64},
+    "shifts, 64 epochs": SHIFTED,
     "zooms": {"zoom": 0.15},
     "turns": {"turn": 0.03},
     "shifts, zooms and turns": {"shift": 0.1, "zoom": 0.15, "turn": 0.03},
@@ -211,9 +223,9 @@ def runs(task, stage):
                 settings = SHARED | ADVISED[task] | change
                 yield label, "ProxyGML", settings, 0, change.get("epochs", epochs)
     elif stage == "fixed":
-        for seed, label in itertools.product(range(SEEDS), ("advised", "before")):
-            chosen = ADVISED[task] if label == "advised" else BEFORE
-            yield f"{label}-{seed}", "ProxyGML", SHARED | chosen, seed, epochs
+        for seed, (label, chosen) in itertools.product(range(SEEDS), fixed_settings(task).items()):
+            settings = SHARED | chosen
+            yield f"{label}-{seed}", "ProxyGML", settings, seed, chosen.get("epochs", epochs)
     else:
         for name, seed in itertools.product(CONTENDERS, range(SEEDS)):
             yield f"{name}-{seed}", name, best_settings(task, name), seed, epochs

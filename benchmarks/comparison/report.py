@@ -34,6 +34,12 @@ from benchmarks.comparison.tasks import TASKS
 from benchmarks.reporting import insert, markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
+FIXED = {
+    "advised": "as advised",
+    "shifted": "as advised, with shifts and 64 epochs",
+    "before": "as advised before",
+    "before_long": "as advised before, 64 epochs",
+}
 HELD_OUT = "One run each on held-out training classes, so not comparable with the test half:"
 SHOWN = {"recall@1": "Recall@1", "map@r": "MAP@R", "nmi": "NMI"}
 
@@ -89,21 +95,21 @@ def with_intervals(histories):
 
 def fixed(task):
     """ProxyGML at the settings that are advised and at those that were advised before."""
-    rows = []
-    for label, title in (("advised", "advised"), ("before", "advised before")):
-        results = list(read(task, "fixed", f"{label}-*").values())
-        if results:
-            text = listed(results[0]["settings"])
-            rows.append(
-                (title, *with_intervals([r["history"] for r in results]), len(results), text)
-            )
+    rows = [
+        (
+            title,
+            *with_intervals([run["history"] for run in runs]),
+            len(runs),
+            listed(runs[0]["settings"]),
+        )
+        for title, runs in of_fixed(task).items()
+    ]
     return markdown(("setting", *SHOWN.values(), "seeds", "what it is"), rows)
 
 
 def of_fixed(task):
-    """The runs at the settings that are advised, and at those that were before."""
-    titles = {"advised": "as advised", "before": "as advised before"}
-    found = {title: list(read(task, "fixed", f"{x}-*").values()) for x, title in titles.items()}
+    """The runs of `fixed`, by the titles of their settings."""
+    found = {title: list(read(task, "fixed", f"{x}-*").values()) for x, title in FIXED.items()}
     return {title: runs for title, runs in found.items() if runs}
 
 
