@@ -60,7 +60,7 @@ ADVISED = {
     "icons": FROM_SCRATCH | UNMASKED | {"ratio": 0.3},
 }
 BEFORE = PRETRAINED | {"learning_rate": 1e-3}
-LONG = {"epochs": 64}  # what a training with shifts takes
+LONG = {"epochs": 64}  # twice those of a task from scratch
 SHIFTED = {"shift": 0.1} | LONG
 
 
