@@ -121,6 +121,16 @@ def test_every_loss_is_searched_with_as_many_settings_within_its_axes():
         contender.loss(settings[-1])
 
 
+def test_settings_are_judged_on_held_out_classes_as_the_test_half_is():
+    labels = np.repeat(np.arange(8), 2)
+    train, validation, test = (Half(np.full((1, 16, 1), x), labels) for x in range(3))
+    task = type("Task", (), {"train": train, "validation": validation, "test": test})
+    trained, judged = compare_losses.halves(task, "search")
+    assert set(np.unique(trained.inputs)) == {0} and len(trained.labels) == 12
+    assert set(np.unique(judged.inputs)) == {1} and len(judged.labels) == 4
+    assert compare_losses.halves(task, "final") == (train, test)
+
+
 def test_two_workers_share_the_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(store, "FOLDER", tmp_path)
     half = Half(np.zeros((1, 8)), np.arange(8))
@@ -234,7 +244,7 @@ def search(tmp_path, monkeypatch):
     def run():
         trained.clear()
         half = Half(np.zeros((1, 8)), np.arange(8))
-        task = type("Task", (), {"train": half, "test": half})
+        task = type("Task", (), {"train": half, "validation": half})
         compare_losses.run_stage("glyphs", "search", lambda: task)
         return len(trained)
 

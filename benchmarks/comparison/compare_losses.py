@@ -237,7 +237,7 @@ def halves(task, stage):
         return task.train, task.test
     classes = np.random.default_rng(0).permutation(np.unique(task.train.labels))
     held_out = len(classes) // 4
-    return task.train.classes(classes[held_out:]), task.train.classes(classes[:held_out])
+    return task.train.classes(classes[held_out:]), task.validation.classes(classes[:held_out])
 
 
 def run_stage(task_name, stage, task, worker=(1, 1), only=tuple(CONTENDERS)):

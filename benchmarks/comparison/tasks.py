@@ -2,7 +2,7 @@
 
 A task gives inputs of a training and a test half, and builds an embedder for them that starts the
 same for every loss. Inputs are `[views, n, ...]`: of each training image a run meets one view at
-random, in each epoch.
+random, in each epoch. `validation` is the training half as the test half is, for held-out classes.
 """
 
 import dataclasses
@@ -58,6 +58,7 @@ class Glyphs(Drawings):
             self._half(*half, seed, views)
             for half, seed, views in zip(datasets.glyphs(), (1, 2), (2, 1), strict=True)
         )
+        self.validation = self.train
 
     def _half(self, images, labels, seed, views):
         kept = labels < self.num_classes
@@ -68,7 +69,8 @@ class Icons(Drawings):
     """Icons of 630 concepts by 47 icon sets, shrunk to 32 × 32 pixels, bright on black.
 
     `folder` is a folder with `icons64.npz`. Icons are turned, shifted and scaled a little, and not
-    mirrored, because arrows to the left and to the right are two concepts.
+    mirrored, because arrows to the left and to the right are two concepts. Those that are judged are
+    as they were drawn.
     """
 
     epochs = 32
@@ -79,6 +81,7 @@ class Icons(Drawings):
         images = 255 - images.reshape(-1, 32, 2, 32, 2, 1).mean((2, 4)).astype("uint8")
         test = labels >= half
         self.train = Half(distorted(images[~test], 1, 4, 5, 0), labels[~test])
+        self.validation = Half(images[None, ~test], labels[~test])
         self.test = Half(images[None, test], labels[test] - half)
 
 
@@ -125,6 +128,7 @@ class Products:
             Half(self._frozen(lower, files), files.labels)
             for files in datasets.image_folder(existing(folder, "products"))
         )
+        self.validation = self.train
 
     def _frozen(self, lower, files, size=128):
         images = datasets.evaluation_batches(files, 64, image_size=size, shorter_side=size)
