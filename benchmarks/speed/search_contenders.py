@@ -54,13 +54,18 @@ def ours_int8(vectors, folder):
     return lambda queries, k: codes.search(unit_rows(queries), segments, k)[0]
 
 
-def gallery(vectors, folder):
-    """`Gallery().add(vectors)` with ids, in memory."""
+def gallery(vectors, folder, ids=None):
+    """`Gallery().add(vectors)` in memory, which numbers the items, as faiss does."""
     from keras_proxygml.search import Gallery
 
     made = Gallery()
-    made.add(vectors, ids=np.arange(len(vectors)), verbose=False)
+    made.add(vectors, ids=ids, verbose=False)
     return lambda queries, k: made.search(queries, k=k).ids
+
+
+def gallery_with_ids(vectors, folder):
+    """The same with ids that are given, an array of integers."""
+    return gallery(vectors, folder, np.arange(len(vectors)))
 
 
 def gallery_opened(vectors, folder):

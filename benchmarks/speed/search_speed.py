@@ -40,6 +40,7 @@ CONTENDERS = (
     "ours_mapped",
     "ours_int8",
     "gallery",
+    "gallery_with_ids",
     "gallery_opened",
     "faiss_flat",
     "faiss_raw",

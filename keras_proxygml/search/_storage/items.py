@@ -42,7 +42,8 @@ def check_type(name, values, before):
     else:
         values = plain(values)
         types = set(map(type, values)) - ({type(None)} if name == "labels" else set())
-        _check_64_bits(name, values, types)
+        if types == {int}:
+            _check_64_bits(name, [x for x in values if x is not None])
     found = {x.__name__ for x in types}
     if not found | {before} <= {"int", None} and not found | {before} <= {"str", None}:
         has = f"{before}, as in the gallery" if before else "all integers or all strings"
@@ -50,11 +51,10 @@ def check_type(name, values, before):
     return before or (found.pop() if found else None)
 
 
-def _check_64_bits(name, values, types):
-    if int in types:
-        largest = max((x for x in values if type(x) is int), key=lambda x: abs(x + 0.5))
-        if not -(2**63) <= largest < 2**63:
-            refuse(name, "be integers of 64 bits", f"{largest}", "Give strings.")
+def _check_64_bits(name, integers):
+    for extreme in (min(integers), max(integers)):
+        if not -(2**63) <= extreme < 2**63:
+            refuse(name, "be integers of 64 bits", f"{extreme}", "Give strings.")
 
 
 def consecutive(ids):
