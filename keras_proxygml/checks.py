@@ -181,9 +181,8 @@ def check_vectors(name, vectors):
 
 def _check_finite(name, vectors, block=4096):
     blocks = range(0, len(vectors), block)
-    finite = [np.isfinite(vectors[i : i + block]).all(axis=1) for i in blocks]
-    bad = np.flatnonzero(~np.concatenate(finite))
-    if len(bad):
+    if not all(np.isfinite(vectors[i : i + block]).all() for i in blocks):
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
         refuse(
             name,
             "be finite",

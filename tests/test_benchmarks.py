@@ -126,8 +126,9 @@ def test_settings_are_judged_on_held_out_classes_as_the_test_half_is():
     train, validation, test = (Half(np.full((1, 16, 1), x), labels) for x in range(3))
     task = type("Task", (), {"train": train, "validation": validation, "test": test})
     trained, judged = compare_losses.halves(task, "search")
-    assert set(np.unique(trained.inputs)) == {0} and len(trained.labels) == 12
-    assert set(np.unique(judged.inputs)) == {1} and len(judged.labels) == 4
+    assert set(np.unique(trained.inputs)) == {0}
+    assert set(np.unique(judged.inputs)) == {1}
+    assert (len(trained.labels), len(judged.labels)) == (12, 4)
     assert compare_losses.halves(task, "final") == (train, test)
 
 

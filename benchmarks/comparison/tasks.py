@@ -69,8 +69,8 @@ class Icons(Drawings):
     """Icons of 630 concepts by 47 icon sets, shrunk to 32 × 32 pixels, bright on black.
 
     `folder` is a folder with `icons64.npz`. Icons are turned, shifted and scaled a little, and not
-    mirrored, because arrows to the left and to the right are two concepts. Those that are judged are
-    as they were drawn.
+    mirrored, because arrows to the left and to the right are two concepts. Those that are judged
+    are as they were drawn.
     """
 
     epochs = 32

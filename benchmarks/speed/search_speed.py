@@ -4,7 +4,9 @@
     python -m benchmarks.speed.search_speed --cases 100k --rounds 5
     python -m benchmarks.speed.search_speed --contenders ours faiss_flat
 
-Each contender runs in its own process, one after the other, round after round. Writes
+Each contender runs in its own process, one after the other, round after round. All of them get
+ordinary pages of memory. By default, NumPy asks for huge ones and faiss does not, and a virtual
+machine may have to fetch those from its host, which takes longer than adding. Writes
 `results/search_speed.json`, and the table between the markers in `README.md`.
 `pip install usearch lancedb` adds those contenders. Without it, they are skipped.
 """
@@ -102,7 +104,8 @@ def packages_of(case, contender):
 
 def measure(case, contender, folder):
     """One run in its own process."""
-    return in_own_process(NAME, "--one", contender, "--folder", folder / case)
+    words = "--one", contender, "--folder", folder / case
+    return in_own_process(NAME, *words, NUMPY_MADVISE_HUGEPAGE="0")
 
 
 def write_data(items, dims, folder, saves_gallery):
