@@ -35,12 +35,13 @@ class Batch(NamedTuple):
 
     Attributes:
         vectors: `[B, D]`, float32.
-        places: Place of each among the inputs. `[B]`, int64. Images that can't be read leave gaps.
+        places: Place of each among the inputs. `[B]`, integers. Images that can't be read leave
+            gaps.
         labels: Labels that came with the inputs, `[B]`, or None.
     """
 
     vectors: np.ndarray
-    places: np.ndarray
+    places: np.ndarray | range
     labels: np.ndarray | None
 
 
@@ -71,7 +72,7 @@ def read_batches(
     """
     if embedder is None:
         vectors = check_vectors("inputs", _vectors_of(inputs))
-        return Reading(iter([Batch(vectors, np.arange(len(vectors)), None)]), 1)
+        return Reading(iter([Batch(vectors, range(len(vectors)), None)]), 1)
     paths = _paths_of(inputs) if takes_images(embedder) else None
     if paths is not None:
         if len(paths) <= FEW and (few := _read_few(embedder, paths, options)):

@@ -22,14 +22,14 @@ class Embedded(NamedTuple):
 
     Attributes:
         vectors: Unit vectors on the grid. `[N, D]`, float32.
-        places: Place of each among the inputs. `[N]`, int64.
+        places: Place of each among the inputs. `[N]`, integers.
         num_inputs: How many inputs there were.
         labels: Labels that came with the inputs, a list of N, or None.
         paths: Path of each image file, a list of N, or None for other inputs.
     """
 
     vectors: np.ndarray
-    places: np.ndarray
+    places: np.ndarray | range
     num_inputs: int
     labels: list | None
     paths: list | None
