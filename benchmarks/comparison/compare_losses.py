@@ -17,7 +17,8 @@ mask      As `parts`, with and without the mask, and what the gradient does in e
 recipe    ProxyGML as it is advised from scratch, with changes of augmentation, network and
           optimizer, on the same classes.
 fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
-          before, with 5 seeds on the test half. From scratch also with shifts and 64 epochs.
+          before, with 5 seeds on the test half. From scratch also with shifts and 64 epochs, with and
+          without the mask.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
           test half.
 """
@@ -62,13 +63,18 @@ ADVISED = {
 BEFORE = PRETRAINED | {"learning_rate": 1e-3}
 LONG = {"epochs": 64}  # twice those of a task from scratch
 SHIFTED = {"shift": 0.1} | LONG
+MASKED = {"masked": True, "ratio": 0.1}
 
 
 def fixed_settings(task):
     """The settings of `fixed`, by their names."""
     settings = {"advised": ADVISED[task], "before": BEFORE}
     if task != "products":
-        settings |= {"shifted": ADVISED[task] | SHIFTED, "before_long": BEFORE | LONG}
+        settings |= {
+            "masked_shifted": FROM_SCRATCH | SHIFTED,
+            "shifted": ADVISED[task] | SHIFTED,
+            "before_long": BEFORE | LONG,
+        }
     return settings
 
 
@@ -127,6 +133,10 @@ RECIPE = {
         "normalize": True,
     },
     "shifts, 64 epochs": SHIFTED,
+    "with the mask": MASKED,
+    "with the mask, 64 epochs": MASKED | LONG,
+    "with the mask, shifts, 64 epochs": MASKED | SHIFTED,
+    "with the mask, ratio 0.5, shifts, 64 epochs": MASKED | {"ratio": 0.5} | SHIFTED,
     "zooms": {"zoom": 0.15},
     "turns": {"turn": 0.03},
     "shifts, zooms and turns": {"shift": 0.1, "zoom": 0.15, "turn": 0.03},

@@ -37,6 +37,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 FIXED = {
     "advised": "as advised",
     "shifted": "as advised, with shifts and 64 epochs",
+    "masked_shifted": "with the mask, shifts and 64 epochs",
     "before": "as advised before",
     "before_long": "as advised before, 64 epochs",
 }
