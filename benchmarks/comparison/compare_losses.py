@@ -17,8 +17,8 @@ mask      As `parts`, with and without the mask, and what the gradient does in e
 recipe    ProxyGML as it is advised from scratch, with changes of augmentation, network and
           optimizer, on the same classes.
 fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
-          before, with 5 seeds on the test half. From scratch also with shifts and 64 epochs, with and
-          without the mask.
+          before, with 5 seeds on the test half. From scratch also with shifts and 64 epochs,
+          with and without the mask.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
           test half.
 """
