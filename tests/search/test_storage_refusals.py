@@ -23,6 +23,7 @@ from benchmarks.reliability.expected import content_of
         (lambda s: s.append(vectors(1), [True]), "`ids` must be int.* Received: bool"),
         (lambda s: s.append(vectors(1), [1.0]), "`ids` must be int.* Received: float"),
         (lambda s: s.append(vectors(1), [2**63]), "`ids` must be integers of 64 bits"),
+        (lambda s: s.append(vectors(2), [20, -(2**63) - 1]), "`ids` must be integers of 64 bits"),
         (lambda s: s.append(vectors(1), [7], [3]), "`labels` must be str, as in the gallery"),
         (lambda s: s.append(vectors(1), [7], ["\ud800"]), "`ids` must be Unicode"),
         (lambda s: s.append(vectors(2), [7]), "`ids` must have 2 items"),
