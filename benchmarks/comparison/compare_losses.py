@@ -10,15 +10,15 @@
 start two processes, with `--worker 1/2` and `--worker 2/2`.
 
 length    How long a task trains: losses at their defaults with 4 epochs, 8, 16, ...
-search    17 settings of each loss, the same number for all, trained on three quarters of the
-          training classes and judged by MAP@R on the other quarter.
+search    9 settings of each loss, the same number for all, trained on three quarters of the
+          training classes and judged by MAP@R on the other quarter. From scratch, with shifts and
+          64 epochs.
 parts     ProxyGML at one fixed setting, with one part changed, on the same classes.
 mask      As `parts`, with and without the mask, and what the gradient does in each training.
-recipe    ProxyGML as it is advised from scratch, with changes of augmentation, network and
-          optimizer, on the same classes.
+recipe    ProxyGML from scratch without the mask, for 32 epochs, and with changes of mask,
+          augmentation, network and optimizer, on the same classes.
 fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
-          before, with 5 seeds on the test half. From scratch also with shifts and 64 epochs,
-          with and without the mask.
+          before, with 5 seeds on the test half. From scratch also without the mask.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
           test half.
 """
@@ -54,28 +54,34 @@ BASES = {
     "glyphs": SHARED | FROM_SCRATCH,
     "icons": SHARED | FROM_SCRATCH,
 }
-# The settings that are advised, and those that were before.
-ADVISED = {
-    "products": PRETRAINED,
-    "glyphs": FROM_SCRATCH | UNMASKED | {"ratio": 0.3},
-    "icons": FROM_SCRATCH | UNMASKED | {"ratio": 0.3},
-}
-BEFORE = PRETRAINED | {"learning_rate": 1e-3}
 LONG = {"epochs": 64}  # twice those of a task from scratch
 SHIFTED = {"shift": 0.1} | LONG
+WITHOUT_MASK = FROM_SCRATCH | UNMASKED | {"ratio": 0.3}
+# The settings that were advised before.
+BEFORE = PRETRAINED | {"learning_rate": 1e-3}
 MASKED = {"masked": True, "ratio": 0.1}
+ADVISED = MASKED | SHIFTED  # from scratch, as a change of `WITHOUT_MASK`
 
 
 def fixed_settings(task):
     """The settings of `fixed`, by their names."""
-    settings = {"advised": ADVISED[task], "before": BEFORE}
-    if task != "products":
-        settings |= {
-            "masked_shifted": FROM_SCRATCH | SHIFTED,
-            "shifted": ADVISED[task] | SHIFTED,
-            "before_long": BEFORE | LONG,
-        }
-    return settings
+    if task == "products":
+        return {"advised": PRETRAINED, "before": BEFORE}
+    return {
+        "advised": FROM_SCRATCH | SHIFTED,
+        "before": BEFORE,
+        "before_long": BEFORE | LONG,
+        "unmasked": WITHOUT_MASK,
+        "unmasked_shifted": WITHOUT_MASK | SHIFTED,
+    }
+
+
+def training(task):
+    """What the losses of a search share: how long they train, and how pictures are shifted.
+
+    Without shifts, the longer a loss trains from scratch, the better it knows its few pictures.
+    """
+    return {} if task == "products" else SHIFTED
 
 
 # Changes of a base. Those of the loss itself make it a `ProxyGMLVariant`.
@@ -137,6 +143,21 @@ RECIPE = {
     "with the mask, 64 epochs": MASKED | LONG,
     "with the mask, shifts, 64 epochs": MASKED | SHIFTED,
     "with the mask, ratio 0.5, shifts, 64 epochs": MASKED | {"ratio": 0.5} | SHIFTED,
+    "with the mask, crops from 0.8, 64 epochs": MASKED | {"crop": 0.8} | LONG,
+    "with the mask, crops from 0.5, 64 epochs": MASKED | {"crop": 0.5} | LONG,
+    "with the mask, shifts, 64 epochs, embedding of 512": ADVISED | {"embedding_size": 512},
+    "with the mask, shifts, 64 epochs, layer normalization": ADVISED | {"normalize": True},
+    "with the mask, shifts, 64 epochs, dropout 0.3": ADVISED | {"dropout": 0.3},
+    "with the mask, shifts, 64 epochs, batches of 32": ADVISED | {"batch_size": 32},
+    "with the mask, shifts, 64 epochs, zooms": ADVISED | {"zoom": 0.15},
+    "with the mask, shifts, 64 epochs, average of weights": ADVISED | {"average": 0.99},
+    "with the mask, shifts, 64 epochs, ratio 0.05": ADVISED | {"ratio": 0.05},
+    "with the mask, shifts, 64 epochs, N · scale = 2": ADVISED | {"sharpness": 2.0},
+    "with the mask, shifts, 64 epochs, N · scale = 5": ADVISED | {"sharpness": 5.0},
+    "with the mask, shifts, 64 epochs, N = 12": ADVISED | {"num_proxies": 12},
+    "with the mask, shifts, 64 epochs, no regularizer": ADVISED | {"separation": 0.0},
+    "with the mask, shifts, 64 epochs, learning rate 0.005": ADVISED | {"learning_rate": 5e-3},
+    "with the mask, shifts of 0.05, 64 epochs": ADVISED | {"shift": 0.05},
     "zooms": {"zoom": 0.15},
     "turns": {"turn": 0.03},
     "shifts, zooms and turns": {"shift": 0.1, "zoom": 0.15, "turn": 0.03},
@@ -216,8 +237,8 @@ def runs(task, stage):
             yield f"{name}-{length}", name, settings_to_search(name, rate)[0], 0, length
     elif stage == "search":
         for number, name in itertools.product(range(SETTINGS + 1), CONTENDERS):
-            settings = settings_to_search(name, rate)[number]
-            yield f"{name}-{number}", name, settings, 0, epochs
+            settings = settings_to_search(name, rate)[number] | training(task)
+            yield f"{name}-{number}", name, settings, 0, settings.get("epochs", epochs)
     elif stage == "parts":
         for label, change in PARTS.items():
             settings = BASES[task] | change
@@ -230,7 +251,7 @@ def runs(task, stage):
     elif stage == "recipe":
         if task != "products":
             for label, change in RECIPE.items():
-                settings = SHARED | ADVISED[task] | change
+                settings = SHARED | WITHOUT_MASK | change
                 yield label, "ProxyGML", settings, 0, change.get("epochs", epochs)
     elif stage == "fixed":
         for seed, (label, chosen) in itertools.product(range(SEEDS), fixed_settings(task).items()):
@@ -238,7 +259,9 @@ def runs(task, stage):
             yield f"{label}-{seed}", "ProxyGML", settings, seed, chosen.get("epochs", epochs)
     else:
         for name, seed in itertools.product(CONTENDERS, range(SEEDS)):
-            yield f"{name}-{seed}", name, best_settings(task, name), seed, epochs
+            settings = best_settings(task, name)
+            length = (settings or {}).get("epochs", epochs)
+            yield f"{name}-{seed}", name, settings, seed, length
 
 
 def halves(task, stage):

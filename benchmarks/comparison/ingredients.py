@@ -4,6 +4,36 @@ import keras
 from keras import layers
 
 import keras_proxygml as kp
+from keras_proxygml.datasets.arrays import ASPECT
+from keras_proxygml.datasets.pixels import TRIES, random_window
+
+
+class RandomCrops(layers.Layer):
+    """Crops images at random in training, as `training_batches` does, and resizes them.
+
+    Args:
+        smallest: The smallest share of an image's area that a crop keeps. In (0, 1].
+    """
+
+    def __init__(self, smallest, **kwargs):
+        super().__init__(**kwargs)
+        self.smallest = smallest
+
+    def call(self, images, training=False):
+        """Takes and returns `[B, H, W, channels]`."""
+        import tensorflow as tf
+
+        if not training:
+            return images
+        count, size = tf.shape(images)[0], tf.shape(images)[1:3]
+        windows = tf.vectorized_map(
+            lambda draws: random_window(size, draws, (self.smallest, 1.0), ASPECT),
+            tf.random.uniform([count, 2 * TRIES + 2]),
+        )
+        corner, last = windows[:, :2], windows[:, :2] + windows[:, 2:] - 1
+        boxes = tf.cast(tf.concat([corner, last], 1), "float32")
+        boxes /= tf.cast(tf.tile(size - 1, [2]), "float32")
+        return tf.image.crop_and_resize(images, boxes, tf.range(count), size)
 
 
 def embedder_of(task, settings):
@@ -43,8 +73,11 @@ def augmented(images, settings):
     Args:
         images: A Keras tensor `[B, H, W, channels]`, from 0 to 255.
         settings: `shift`, `zoom` and `turn` are the greatest shares of the picture's size, and of
-            a full circle. `erase` is the share of the images that lose a rectangle.
+            a full circle. `crop` is the smallest share of the area of a crop. `erase` is the share
+            of the images that lose a rectangle.
     """
+    if settings.get("crop"):
+        images = RandomCrops(settings["crop"])(images)
     fill = {"fill_mode": "constant"}
     if settings.get("zoom"):
         images = layers.RandomZoom(settings["zoom"], settings["zoom"], **fill)(images)

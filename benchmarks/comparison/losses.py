@@ -70,7 +70,7 @@ class Contender:
 
 
 RATE, MULTIPLIER = Log(2e-4, 2e-2), Log(1, 100)
-SETTINGS = 16  # of a Sobol sequence, beside the defaults
+SETTINGS = 8  # of a Sobol sequence, beside the defaults
 
 
 def settings_to_search(name, learning_rate, seed=0):

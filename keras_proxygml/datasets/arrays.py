@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_proxygml.datasets.pipeline import finish, shuffler
+from keras_proxygml.datasets.pipeline import preprocessed, shuffler
 from keras_proxygml.datasets.pixels import central_crop, random_window, resize
 from keras_proxygml.datasets.reading import import_tensorflow
 
@@ -78,4 +78,4 @@ def _batches(numbers, read, count, batch_size, preprocess):
 
     read_images = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     counted = read_images.apply(tf.data.experimental.assert_cardinality(count))
-    return finish(counted.batch(batch_size), preprocess)
+    return preprocessed(counted.batch(batch_size), preprocess)

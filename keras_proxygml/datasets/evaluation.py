@@ -7,7 +7,7 @@ import numpy as np
 from keras_proxygml.checks import check_integer, refuse
 from keras_proxygml.datasets.decoding import contents_of, read_pixels
 from keras_proxygml.datasets.files import ImageFiles
-from keras_proxygml.datasets.pipeline import Batches, Preprocess, check, finish
+from keras_proxygml.datasets.pipeline import Batches, Preprocess, check_reading, preprocessed
 from keras_proxygml.datasets.pixels import central_crop, decode
 from keras_proxygml.datasets.reading import import_tensorflow, read_images
 
@@ -53,7 +53,7 @@ def evaluation_batches(
         256 and 224 are from https://github.com/YuehuaZhu/ProxyGML, `train.py`.
     """
     tf = import_tensorflow()
-    check(files, on_error, batch_size=batch_size)
+    check_reading(files, on_error, batch_size=batch_size)
     prepare = _preparation(image_size, shorter_side, upright)
     epoch = tf.data.Dataset.from_tensors((tf.range(len(files)), tf.zeros([len(files), 0])))
     images = read_images(files, epoch, lambda contents, _: prepare(contents), image_size, on_error)
@@ -61,7 +61,7 @@ def evaluation_batches(
     nothing = tf.zeros([0, image_size, image_size, 3]), tf.zeros([0], tf.int32)
     batches = images.batch(batch_size)
     batches = batches.concatenate(tf.data.Dataset.from_tensors(nothing).repeat())
-    return finish(batches.take(-(-len(files) // batch_size)), preprocess)
+    return preprocessed(batches.take(-(-len(files) // batch_size)), preprocess)
 
 
 def read_image(

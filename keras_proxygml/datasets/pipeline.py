@@ -114,7 +114,7 @@ def training_batches(
     """
     tf = import_tensorflow()
     sizes = {"image_size": image_size, "images_per_class": images_per_class}
-    check(files, on_error, batch_size=batch_size, **sizes)
+    check_reading(files, on_error, batch_size=batch_size, **sizes)
     check_integer("seed", seed, minimum=0)
     check_integer("first_epoch", first_epoch, minimum=0)
     if batch_size % images_per_class:
@@ -136,7 +136,7 @@ def training_batches(
     epoch = tf.data.Dataset.range(1).map(shuffled)
     images = read_images(files, epoch, read, image_size, on_error).take(len(files))
     images = images.apply(tf.data.experimental.assert_cardinality(len(files)))
-    return finish(images.batch(batch_size), preprocess)
+    return preprocessed(images.batch(batch_size), preprocess)
 
 
 def shuffler(labels, images_per_class, seed, first_epoch):
@@ -172,7 +172,7 @@ def shuffler(labels, images_per_class, seed, first_epoch):
     return shuffled
 
 
-def finish(batches, preprocess):
+def preprocessed(batches, preprocess):
     """Preprocesses batches, ahead of time."""
     import tensorflow as tf
 
@@ -185,7 +185,7 @@ def finish(batches, preprocess):
     return batches.prefetch(tf.data.AUTOTUNE)
 
 
-def check(files, on_error, **sizes):
+def check_reading(files, on_error, **sizes):
     """Raises unless sizes are positive integers, `on_error` is known, and there are files."""
     for name, value in sizes.items():
         check_integer(name, value, minimum=1)
