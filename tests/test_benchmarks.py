@@ -19,6 +19,7 @@ from benchmarks.comparison import (
     compare_losses,
     exports,
     fine_tuning,
+    from_scratch,
     label_suspects,
     report,
     store,
@@ -98,6 +99,10 @@ def test_the_exports_are_shown_with_the_runs_on_file():
     assert shown(ROOT / "docs/exports.md", "exports") == exports.table()
 
 
+def test_the_settings_are_shown_with_the_runs_on_file():
+    assert shown(ROOT / "docs/settings.md", "from_scratch") == from_scratch.table()
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_report_shows_the_runs_on_file(monkeypatch, task):
     monkeypatch.setattr(report, "plot", lambda task: None)
@@ -111,7 +116,7 @@ def test_the_earlier_comparison_shows_its_runs():
 def test_every_loss_is_searched_with_as_many_settings_within_its_axes():
     for name, contender in CONTENDERS.items():
         settings = settings_to_search(name, learning_rate=1e-3)
-        assert len(settings) == 17
+        assert len(settings) == 9
         for drawn in settings[1:]:
             assert list(drawn) == list(contender.axes)
             for key, axis in contender.axes.items():
@@ -255,7 +260,7 @@ def search(tmp_path, monkeypatch):
 
 
 def test_a_comparison_goes_on_where_it_was_cut_off(search, tmp_path, capsys):
-    total = 17 * len(compare_losses.CONTENDERS)
+    total = 9 * len(compare_losses.CONTENDERS)
     assert search() == total
     path = tmp_path / "glyphs.jsonl"
     whole = path.read_bytes()

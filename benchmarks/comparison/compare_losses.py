@@ -139,6 +139,7 @@ RECIPE = {
         "normalize": True,
     },
     "shifts, 64 epochs": SHIFTED,
+    "crops from 0.8, 64 epochs": {"crop": 0.8} | LONG,
     "with the mask": MASKED,
     "with the mask, 64 epochs": MASKED | LONG,
     "with the mask, shifts, 64 epochs": MASKED | SHIFTED,

@@ -73,7 +73,7 @@ SETS = {"glyphs": MoreGlyphs, "icons": Icons}
 
 
 def new_model(images, num_classes, seed):
-    """An untrained model of ProxyGML, with the settings that `docs/results.md` recommends."""
+    """An untrained model of ProxyGML, with the settings that were advised before."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     embedder = images.embedder()
