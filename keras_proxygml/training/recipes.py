@@ -169,20 +169,19 @@ RECIPES = {
         schedule="cosine",
         warm_up=1,
     ),
-    # Our own, for a network that starts at random. docs/results.md has the experiments, on drawn
-    # characters and on icons. Crops, mirroring and embedding size were not measured.
+    # Our own, for a network that starts at random. docs/results.md and docs/settings.md have the
+    # experiments, on drawn characters, icons and products. Mirroring was not measured.
     "from_scratch": OURS.replace(
         name="from_scratch",
         embedding_size=128,
-        crop_area=0.5,
+        crop_area=0.8,
         num_proxies=4,
-        ratio=0.3,
+        ratio=0.1,
         scale=0.75,
-        masked=False,
         separation=0.3,
         learning_rate=2e-3,
         batch_size=64,
-        epochs=32,
+        epochs=64,
         freeze_batch_norm=False,  # its statistics are not trained yet
         schedule="cosine",
     ),
