@@ -25,6 +25,7 @@ from benchmarks.comparison import (
     store,
 )
 from benchmarks.comparison.gradients import pull_and_push
+from benchmarks.comparison.ingredients import RandomCrops
 from benchmarks.comparison.losses import CONTENDERS, settings_to_search
 from benchmarks.comparison.tasks import TASKS, Half
 from benchmarks.speed import head_contenders as contenders
@@ -135,6 +136,21 @@ def test_settings_are_judged_on_held_out_classes_as_the_test_half_is():
     assert set(np.unique(judged.inputs)) == {1}
     assert (len(trained.labels), len(judged.labels)) == (12, 4)
     assert compare_losses.halves(task, "final") == (train, test)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="crops by TensorFlow")
+def test_crops_keep_as_much_of_a_picture_as_asked_for():
+    keras.utils.set_random_seed(0)
+    places = np.stack(np.mgrid[:32, :32], -1).astype("float32")  # a pixel is its row and column
+    images = np.tile(places, (200, 1, 1, 1))
+    layer = RandomCrops(0.5)
+    np.testing.assert_array_equal(layer(images), images)
+    crops = np.asarray(layer(images, training=True))
+    sizes = crops[:, -1, -1] - crops[:, 0, 0] + 1
+    shares = sizes.prod(1) / 32**2
+    assert 0.45 < shares.min() < 0.55  # sizes are whole numbers
+    assert 0.9 < shares.max() <= 1
+    assert len(np.unique(crops[:, 0, 0], axis=0)) > 50  # corners
 
 
 def test_two_workers_share_the_runs(tmp_path, monkeypatch):
