@@ -32,7 +32,7 @@ class RandomCrops(layers.Layer):
         )
         corner, last = windows[:, :2], windows[:, :2] + windows[:, 2:] - 1
         boxes = tf.cast(tf.concat([corner, last], 1), "float32")
-        # A little less, because a place beyond the last pixel by a rounding error becomes 0.
+        # A rounding error can put a place beyond the last pixel, where TensorFlow fills in 0.
         boxes *= (1 - 1e-6) / tf.cast(tf.tile(size - 1, [2]), "float32")
         return tf.image.crop_and_resize(images, boxes, tf.range(count), size)
 
