@@ -114,13 +114,15 @@ def test_the_earlier_comparison_shows_its_runs():
     assert shown(ROOT / "docs/results.md", "earlier") == "\n".join(report.earlier())
 
 
-def test_every_loss_is_searched_with_as_many_settings_within_its_axes():
+@pytest.mark.parametrize("task", TASKS.values())
+def test_every_loss_is_searched_with_as_many_settings_within_its_axes(task):
     for name, contender in CONTENDERS.items():
-        settings = settings_to_search(name, learning_rate=1e-3)
+        settings, axes = settings_to_search(name, task), contender.axes(task.rates)
         assert len(settings) == 9
+        assert settings[0]["learning_rate"] == task.learning_rate
         for drawn in settings[1:]:
-            assert list(drawn) == list(contender.axes)
-            for key, axis in contender.axes.items():
+            assert list(drawn) == list(axes)
+            for key, axis in axes.items():
                 values = axis if isinstance(axis, tuple) else None
                 assert drawn[key] in values if values else axis.low <= drawn[key] <= axis.high
         contender.loss(settings[0])

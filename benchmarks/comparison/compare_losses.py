@@ -232,13 +232,13 @@ def best_settings(task, name):
 
 def runs(task, stage):
     """The runs of a stage: label, loss, settings, seed, epochs."""
-    epochs, rate = TASKS[task].epochs, TASKS[task].learning_rate
+    epochs = TASKS[task].epochs
     if stage == "length":
         for length, name in itertools.product(LENGTHS, OF_LENGTH):
-            yield f"{name}-{length}", name, settings_to_search(name, rate)[0], 0, length
+            yield f"{name}-{length}", name, settings_to_search(name, TASKS[task])[0], 0, length
     elif stage == "search":
         for number, name in itertools.product(range(SETTINGS + 1), CONTENDERS):
-            settings = settings_to_search(name, rate)[number] | training(task)
+            settings = settings_to_search(name, TASKS[task])[number] | training(task)
             yield f"{name}-{number}", name, settings, 0, settings.get("epochs", epochs)
     elif stage == "parts":
         for label, change in PARTS.items():

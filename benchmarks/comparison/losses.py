@@ -8,38 +8,9 @@ import keras
 from scipy.stats import qmc
 
 import keras_proxygml as kp
+from benchmarks.comparison.axes import Choice, Linear, Log
 from benchmarks.comparison.variants import ProxyGMLVariant
 from keras_proxygml import losses
-
-
-@dataclasses.dataclass(frozen=True)
-class Linear:
-    """An axis from low to high."""
-
-    low: float
-    high: float
-
-    def at(self, share):
-        """The value at a share of the axis, in [0, 1)."""
-        return float(f"{self._between(share):.3g}")
-
-    def _between(self, share):
-        return self.low + (self.high - self.low) * share
-
-
-class Log(Linear):
-    """An axis from low to high, even in the logarithm."""
-
-    def _between(self, share):
-        return self.low * (self.high / self.low) ** share
-
-
-class Choice(tuple):
-    """An axis of a few values."""
-
-    def at(self, share):
-        """The value at a share of the axis, in [0, 1)."""
-        return self[int(share * len(self))]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,29 +31,33 @@ class Contender:
     space: dict
     on_pairs: bool = False
 
-    @property
-    def axes(self):
-        """The axis of each setting. `images_per_class` is of those that a batch has together."""
+    def axes(self, rates):
+        """The axis of each setting. `images_per_class` is of those that a batch has together.
+
+        Args:
+            rates: The axis of the learning rate.
+        """
         if self.on_pairs:  # nothing is learned from a batch without a pair
-            return {"learning_rate": RATE, "images_per_class": Choice((2, 4, 8)), **self.space}
-        rates = {"learning_rate": RATE, "proxy_multiplier": MULTIPLIER}
-        return {**rates, "images_per_class": Choice((1, 4)), **self.space}
+            return {"learning_rate": rates, "images_per_class": Choice((2, 4, 8)), **self.space}
+        both = {"learning_rate": rates, "proxy_multiplier": MULTIPLIER}
+        return {**both, "images_per_class": Choice((1, 4)), **self.space}
 
 
-RATE, MULTIPLIER = Log(2e-4, 2e-2), Log(1, 100)
+MULTIPLIER = Log(1, 100)
 SETTINGS = 8  # of a Sobol sequence, beside the defaults
 
 
-def settings_to_search(name, learning_rate, seed=0):
+def settings_to_search(name, task, seed=0):
     """The defaults of a loss, and points of a Sobol sequence over its axes: as many for each loss.
 
     Args:
         name: Of a contender.
-        learning_rate: That the defaults get, because that of a paper fits its network.
+        task: Whose `learning_rate` the defaults get, because that of a paper fits its network, and
+            whose `rates` are searched.
         seed: Of the sequence.
     """
     contender = CONTENDERS[name]
-    axes = contender.axes
+    axes = contender.axes(task.rates)
     rest = {"images_per_class": 4} if contender.on_pairs else {"images_per_class": 1}
     if not contender.on_pairs:
         rest["proxy_multiplier"] = 10
@@ -90,7 +65,7 @@ def settings_to_search(name, learning_rate, seed=0):
         {key: axis.at(share) for (key, axis), share in zip(axes.items(), point, strict=True)}
         for point in qmc.Sobol(len(axes), seed=seed).random(SETTINGS)
     ]
-    return [{"learning_rate": learning_rate, **rest, **contender.defaults}, *drawn]
+    return [{"learning_rate": task.learning_rate, **rest, **contender.defaults}, *drawn]
 
 
 def single(settings, num_classes):

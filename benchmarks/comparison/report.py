@@ -15,6 +15,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import t as student
 
+from benchmarks.comparison.axes import Log
 from benchmarks.comparison.compare_losses import (
     BASES,
     LENGTHS,
@@ -28,7 +29,7 @@ from benchmarks.comparison.compare_losses import (
     best_settings,
     score,
 )
-from benchmarks.comparison.losses import CONTENDERS, Log
+from benchmarks.comparison.losses import CONTENDERS
 from benchmarks.comparison.store import read
 from benchmarks.comparison.tasks import TASKS
 from benchmarks.reporting import insert, markdown
@@ -131,13 +132,12 @@ def searched(task):
             continue
         found = [score(r) for r in read(task, "search", f"{name}-*").values()]
         default = score(read(task, "search", f"{name}-0")[f"{name}-0"])
-        rates = CONTENDERS[name].axes["learning_rate"]
         cells = (
             name,
             f"{max(found):.3f}",
             f"{np.median(found):.3f}",
             f"{default:.3f}",
-            f"{place(rates, best['learning_rate']):.2f}",
+            f"{place(TASKS[task].rates, best['learning_rate']):.2f}",
             listed(best),
         )
         rows.append((-max(found), cells))

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from PIL import Image
 
+from benchmarks.comparison.axes import Log
 from keras_proxygml import datasets
 
 
@@ -32,6 +33,7 @@ class Drawings:
     """Gray pictures of 32 × 32 pixels, distorted at random; a small CNN from scratch."""
 
     learning_rate, embedding_size = 1e-3, 128
+    rates = Log(2e-4, 2e-2)
 
     def embedder(self):
         images = keras.Input(self.train.inputs.shape[2:])
@@ -117,6 +119,7 @@ class Products:
     """
 
     epochs, learning_rate, embedding_size = 6, 5e-4, 256
+    rates = Log(1e-4, 2e-3)  # at higher ones, most losses destroy what is pretrained
     frozen_until = "b15_expand"
 
     def __init__(self, folder):

@@ -111,7 +111,7 @@ def _check_folder(folder):
         problem = "is a file" if folder.exists() else "does not exist"
         refuse(
             "directory",
-            "be a folder that holds a folder for each class",
+            "hold a folder for each class",
             f"{folder}, which {problem}",
             "Check the path.",
             error=FileNotFoundError,
