@@ -36,7 +36,7 @@ import numpy as np
 
 import keras_proxygml as kp
 from benchmarks.comparison.gradients import Gradients
-from benchmarks.comparison.ingredients import augmented, embedder_of, optimizer_of
+from benchmarks.comparison.ingredients import augmented, embedder_of, judged, optimizer_of
 from benchmarks.comparison.losses import CONTENDERS, SETTINGS, UNMASKED, settings_to_search
 from benchmarks.comparison.store import append, read
 from benchmarks.comparison.tasks import TASKS, Batches
@@ -154,6 +154,11 @@ RECIPE = {
     "average of weights": {"average": 0.99},
     "weight decay": {"decay": 0.01},
 }
+LONGER = {"epochs": 192}
+RECIPE |= {
+    "with the mask, shifts, 192 epochs": ADVISED | LONGER,
+    "with the mask, shifts, 192 epochs, judged over shifts": ADVISED | LONGER | {"test_shift": 3},
+}
 RECIPE |= {
     f"with the mask, shifts, 64 epochs, {label}": ADVISED | change
     for label, change in {
@@ -164,6 +169,7 @@ RECIPE |= {
         "ratio 0.05": {"ratio": 0.05},
         "N · scale = 2": {"sharpness": 2.0},
         "no regularizer": {"separation": 0.0},
+        "judged over shifts": {"test_shift": 3},
     }.items()
 }
 
@@ -201,7 +207,9 @@ def train(task, name, settings, seed, train_half, test_half, *, epochs, every, c
     rate = keras.optimizers.schedules.CosineDecay(settings["learning_rate"], len(batches) * epochs)
     model.compile(optimizer_of(settings, rate), contender.loss(settings))
     data = test_half.inputs[0], test_half.labels
-    evaluation = kp.RetrievalEvaluation(data, embedder, every=every, clustering=every < epochs)
+    evaluation = kp.RetrievalEvaluation(
+        data, judged(embedder, settings), every=every, clustering=every < epochs
+    )
     clock = Clock()
     swap = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if settings.get("average") else []
     callbacks = [*swap, evaluation, clock, *callbacks]

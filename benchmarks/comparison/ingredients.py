@@ -1,4 +1,4 @@
-"""Parts of a recipe from scratch that are not the loss: augmentation, network and optimizer."""
+"""Parts of a recipe from scratch that are not the loss: augmentation, network, optimizer, test."""
 
 import keras
 from keras import layers
@@ -6,6 +6,7 @@ from keras import layers
 import keras_proxygml as kp
 from keras_proxygml.datasets.arrays import ASPECT
 from keras_proxygml.datasets.pixels import TRIES, random_window
+from keras_proxygml.models import with_shifts
 
 
 class RandomCrops(layers.Layer):
@@ -89,6 +90,12 @@ def augmented(images, settings):
     if settings.get("erase"):
         images = layers.RandomErasing(settings["erase"], scale=(0.02, 0.2), fill_value=0.0)(images)
     return images
+
+
+def judged(embedder, settings):
+    """The embedder that is judged: by means over images shifted by `test_shift` pixels, if set."""
+    pixels = settings.get("test_shift")
+    return with_shifts(embedder, pixels) if pixels else embedder
 
 
 def optimizer_of(settings, rate):
