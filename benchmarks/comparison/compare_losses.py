@@ -17,6 +17,8 @@ parts     ProxyGML at one fixed setting, with one part changed, on the same clas
 mask      As `parts`, with and without the mask, and what the gradient does in each training.
 recipe    ProxyGML from scratch without the mask, for 32 epochs, and with changes of mask,
           augmentation, network and optimizer, on the same classes.
+choice    ProxyGML on the pretrained network, at settings that may become the advice, with 5 seeds
+          on the same classes.
 fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
           before, with 5 seeds on the test half. From scratch also without the mask.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
@@ -41,13 +43,14 @@ from benchmarks.comparison.losses import CONTENDERS, SETTINGS, UNMASKED, setting
 from benchmarks.comparison.store import append, read
 from benchmarks.comparison.tasks import TASKS, Batches
 
-STAGES = ("length", "search", "parts", "mask", "recipe", "fixed", "final")
+STAGES = ("length", "search", "parts", "mask", "recipe", "choice", "fixed", "final")
 BATCH_SIZE, SEEDS = 64, 5
 LENGTHS, OF_LENGTH = (4, 8, 16, 32, 64), ("ProxyGML", "NormalizedSoftmax", "SupCon")
 
 # What `parts` changes one part of, by the learning rate of the task.
 SHARED = {"proxy_multiplier": 10, "images_per_class": 1, "separation": 0.3}
-FROM_SCRATCH = {"learning_rate": 2e-3, "num_proxies": 4, "ratio": 0.1, "sharpness": 3.0}
+OF_DRAWINGS = {"num_proxies": 4, "ratio": 0.1, "sharpness": 3.0}
+FROM_SCRATCH = {"learning_rate": 2e-3} | OF_DRAWINGS
 PRETRAINED = {"learning_rate": 5e-4, "num_proxies": 2, "ratio": 0.5, "sharpness": 10.0}
 BASES = {
     "products": SHARED | PRETRAINED,
@@ -61,12 +64,25 @@ WITHOUT_MASK = FROM_SCRATCH | UNMASKED | {"ratio": 0.3}
 BEFORE = PRETRAINED | {"learning_rate": 1e-3}
 MASKED = {"masked": True, "ratio": 0.1}
 ADVISED = MASKED | SHIFTED  # from scratch, as a change of `WITHOUT_MASK`
+# For a pretrained network, where single runs differ too little to choose from.
+CANDIDATES = {
+    "N 2, ratio 0.5, N · scale 10": PRETRAINED,
+    "N 4, ratio 0.1, N · scale 3": PRETRAINED | OF_DRAWINGS,
+    "N 2, ratio 0.5, N · scale 10, without the mask": PRETRAINED | UNMASKED,
+    "N 12, ratio 0.05, N · scale 12, without the mask": (
+        PRETRAINED | {"num_proxies": 12, "ratio": 0.05, "sharpness": 12.0} | UNMASKED
+    ),
+}
 
 
 def fixed_settings(task):
     """The settings of `fixed`, by their names."""
     if task == "products":
-        return {"advised": PRETRAINED, "before": BEFORE}
+        return {
+            "advised": PRETRAINED,
+            "as_from_scratch": PRETRAINED | OF_DRAWINGS,
+            "before": BEFORE,
+        }
     return {
         "advised": FROM_SCRATCH | SHIFTED,
         "before": BEFORE,
@@ -113,6 +129,8 @@ PARTS = {
     "N · scale = 12": {"sharpness": 12.0},
     "N = 1": {"num_proxies": 1},
     "N = 12": {"num_proxies": 12},
+    "as from scratch": OF_DRAWINGS,
+    "as from scratch, learning rate 0.001": OF_DRAWINGS | {"learning_rate": 1e-3},
     "learning rate 0.005": {"learning_rate": 5e-3},
     "proxies 100 times as fast": {"proxy_multiplier": 100},
 }
@@ -262,6 +280,10 @@ def runs(task, stage):
             for label, change in RECIPE.items():
                 settings = SHARED | WITHOUT_MASK | change
                 yield label, "ProxyGML", settings, 0, change.get("epochs", epochs)
+    elif stage == "choice":
+        if task == "products":
+            for seed, (label, chosen) in itertools.product(range(SEEDS), CANDIDATES.items()):
+                yield f"{label}-{seed}", "ProxyGML", SHARED | chosen, seed, epochs
     elif stage == "fixed":
         for seed, (label, chosen) in itertools.product(range(SEEDS), fixed_settings(task).items()):
             settings = SHARED | chosen

@@ -18,6 +18,7 @@ from scipy.stats import t as student
 from benchmarks.comparison.axes import Log
 from benchmarks.comparison.compare_losses import (
     BASES,
+    CANDIDATES,
     LENGTHS,
     MASKS,
     OF_LENGTH,
@@ -37,6 +38,7 @@ from benchmarks.reporting import insert, markdown
 DOCS = Path(__file__).parents[2] / "docs"
 FIXED = {
     "advised": "as advised",
+    "as_from_scratch": "as advised from scratch",
     "unmasked_shifted": "without the mask",
     "unmasked": "without the mask and shifts",
     "before": "as advised before",
@@ -107,6 +109,16 @@ def fixed(task):
         for title, runs in of_fixed(task).items()
     ]
     return markdown(("setting", *SHOWN.values(), "seeds", "what it is"), rows)
+
+
+def choice(task):
+    """ProxyGML at settings that may become the advice, on held-out training classes."""
+    rows = []
+    for label in CANDIDATES:
+        histories = [run["history"] for run in read(task, "choice", f"{label}-[0-9]").values()]
+        if histories:
+            rows.append((label, *with_intervals(histories), len(histories)))
+    return markdown(("settings", *SHOWN.values(), "seeds"), rows)
 
 
 def of_fixed(task):
@@ -220,6 +232,9 @@ def sections(task):
         lines += [f"![MAP@R over the epochs](comparison_{task}.png)", ""]
     if any(best_settings(task, name) for name in CONTENDERS):
         lines += ["The search, MAP@R on held-out training classes:", "", *searched(task), ""]
+    if read(task, "choice"):
+        text = "ProxyGML on held-out training classes, mean and 95 % interval of the seeds:"
+        lines += [text, "", *choice(task), ""]
     if read(task, "parts"):
         lines += [f"ProxyGML at {listed(BASES[task])}, and changes of it. {HELD_OUT}", ""]
         lines += [*changes(task, "parts", PARTS), ""]
