@@ -129,11 +129,12 @@ def test_every_loss_is_searched_with_as_many_settings_within_its_axes(task):
         contender.loss(settings[-1])
 
 
-def test_settings_are_judged_on_held_out_classes_as_the_test_half_is():
+@pytest.mark.parametrize("stage", ["search", "choice"])
+def test_settings_are_judged_on_held_out_classes_as_the_test_half_is(stage):
     labels = np.repeat(np.arange(8), 2)
     train, validation, test = (Half(np.full((1, 16, 1), x), labels) for x in range(3))
     task = type("Task", (), {"train": train, "validation": validation, "test": test})
-    trained, judged = compare_losses.halves(task, "search")
+    trained, judged = compare_losses.halves(task, stage)
     assert set(np.unique(trained.inputs)) == {0}
     assert set(np.unique(judged.inputs)) == {1}
     assert (len(trained.labels), len(judged.labels)) == (12, 4)

@@ -85,6 +85,7 @@ INGREDIENTS = {
     "scale 2.5": ({"scale": 2.5}, None),
     "without the mask": ({"masked": False}, None),
     "the paper's ratio 0.05": ({"ratio": 0.05}, None),
+    "N 4, ratio 0.1, scale 0.75": ({"num_proxies": 4, "ratio": 0.1, "scale": 0.75}, None),
 }
 
 
