@@ -118,7 +118,7 @@ def test_evaluate_needs_two_classes(cli, trained, tmp_path):
 
 def test_the_folder_has_no_name_of_the_library(cli, tmp_path):
     called = cli("train", tmp_path / "absent")
-    fails(called, "the folder must be a folder", "absent, which does not exist")
+    fails(called, "the folder must hold a folder for each class", "absent, which does not exist")
     assert "directory" not in called[2]
 
 
