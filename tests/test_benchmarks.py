@@ -110,6 +110,10 @@ def test_the_report_shows_the_runs_on_file(monkeypatch, task):
     assert shown(ROOT / "docs/results.md", task) == "\n".join(report.sections(task))
 
 
+def test_the_earlier_comparison_shows_its_runs():
+    assert shown(ROOT / "docs/results.md", "earlier") == "\n".join(report.earlier())
+
+
 @pytest.mark.parametrize("task", TASKS.values())
 def test_every_loss_is_searched_with_as_many_settings_within_its_axes(task):
     for name, contender in CONTENDERS.items():

@@ -259,10 +259,16 @@ def sections(task):
     return lines
 
 
+def earlier():
+    """What the comparison before this one found on the products, with 8 settings of each loss."""
+    return comparison("earlier_products")
+
+
 def main():
     for task in TASKS:
         plot(task)
         insert(DOCS / "results.md", task, "\n".join(sections(task)))
+    insert(DOCS / "results.md", "earlier", "\n".join(earlier()))
 
 
 if __name__ == "__main__":

@@ -33,14 +33,15 @@ def with_mirror(embedder: keras.Model) -> keras.Model:
 def with_shifts(embedder: keras.Model, pixels: int) -> keras.Model:
     """An embedder whose vectors are means over an image and four shifted copies.
 
-    The copies are shifted up, down, left and right, and what is uncovered repeats the edge. All
-    vectors are scaled to unit length first. It takes five times the time of `embedder`. It helps
-    small networks without pooling, whose vectors change with the place of what is in the image.
+    The copies are shifted up, down, left and right. The pixels that they uncover repeat the edge.
+    All vectors are scaled to unit length first. It takes five times the time of `embedder`. It
+    helps small networks without pooling, whose vectors depend on where things are in the image.
     `docs/results.md` says how much.
 
     Args:
         embedder: A model from images `[B, H, W, channels]` to vectors `[B, D]`.
-        pixels: How far to shift. An integer of 1 or more. A tenth of the image's side is a start.
+        pixels: How far to shift, less than the image's sides. An integer of 1 or more. Start with a
+            tenth of the side.
 
     Returns:
         A model from such images to vectors `[B, D]` of length 1 or less, float32. It shares the
