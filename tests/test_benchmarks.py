@@ -107,11 +107,15 @@ def test_the_settings_are_shown_with_the_runs_on_file():
 @pytest.mark.parametrize("task", TASKS)
 def test_the_report_shows_the_runs_on_file(monkeypatch, task):
     monkeypatch.setattr(report, "plot", lambda task: None)
-    assert shown(ROOT / "docs/results.md", task) == "\n".join(report.sections(task))
+    assert shown(ROOT / "docs/measurements.md", task) == "\n".join(report.sections(task))
+
+
+def test_the_claims_are_shown_with_the_runs_on_file():
+    assert shown(ROOT / "docs/results.md", "claims") == "\n".join(report.claims())
 
 
 def test_the_earlier_comparison_shows_its_runs():
-    assert shown(ROOT / "docs/results.md", "earlier") == "\n".join(report.earlier())
+    assert shown(ROOT / "docs/measurements.md", "earlier") == "\n".join(report.earlier())
 
 
 @pytest.mark.parametrize("task", TASKS.values())
@@ -139,6 +143,15 @@ def test_settings_are_judged_on_held_out_classes_as_the_test_half_is(stage):
     assert set(np.unique(judged.inputs)) == {1}
     assert (len(trained.labels), len(judged.labels)) == (12, 4)
     assert compare_losses.halves(task, "final") == (train, test)
+
+
+def test_each_training_class_is_held_out_once():
+    half = Half(np.arange(16)[None], np.repeat(np.arange(8), 2))
+    task = type("Task", (), {"train": half, "validation": half})
+    halves = [compare_losses.halves(task, "choice", quarter) for quarter in range(4)]
+    assert sorted(row for _, judged in halves for row in judged.inputs[0]) == list(range(16))
+    for trained, judged in halves:
+        assert not set(trained.inputs[0]) & set(judged.inputs[0])
 
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="crops by TensorFlow")
@@ -174,7 +187,7 @@ def test_two_workers_share_the_runs(tmp_path, monkeypatch):
 def test_the_tables_show_the_runs_on_file(module):
     lines = module.report()
     assert len(lines) > 5
-    assert shown(ROOT / "docs/results.md", module.NAME) == "\n".join(lines)
+    assert shown(ROOT / "docs/measurements.md", module.NAME) == "\n".join(lines)
 
 
 def test_a_split_numbers_old_classes_first_and_holds_images_of_each_out():

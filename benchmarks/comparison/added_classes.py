@@ -9,7 +9,7 @@
 measures accuracy. The test half has other classes, and measures Recall@1.
 
 Each run leaves a line in `results/added_classes.jsonl`. The command goes on where it was cut off.
-It writes its table into `docs/results.md`.
+It writes its table into `docs/measurements.md`.
 """
 
 import argparse
@@ -149,7 +149,7 @@ def main():
         if not args.report and len(read(NAME, name, f"*-{seed}")) < len(WAYS):
             made[name] = made.get(name) or SETS[name](args.data)
             run(made[name], name, seed)
-    insert(DOCS / "results.md", NAME, "\n".join(report()))
+    insert(DOCS / "measurements.md", NAME, "\n".join(report()))
 
 
 if __name__ == "__main__":

@@ -13,12 +13,15 @@ length    How long a task trains: losses at their defaults with 4 epochs, 8, 16,
 search    9 settings of each loss, the same number for all, trained on three quarters of the
           training classes and judged by MAP@R on the other quarter. From scratch, with shifts and
           64 epochs.
-parts     ProxyGML at one fixed setting, with one part changed, on the same classes.
+claims    ProxyGML with and without each idea of the paper, with 3 seeds on the same classes. One
+          setting for all tasks. From scratch, with shifts and 64 epochs.
+parts     ProxyGML at one fixed setting, with one part changed, on the same classes. From scratch,
+          without shifts and with 32 epochs.
 mask      As `parts`, with and without the mask, and what the gradient does in each training.
 recipe    ProxyGML from scratch without the mask, for 32 epochs, and with changes of mask,
           augmentation, network and optimizer, on the same classes.
-choice    ProxyGML on the pretrained network, at settings that may become the advice, with 5 seeds
-          on the same classes.
+choice    ProxyGML on the pretrained network, at settings that may become the advice. Each quarter
+          of the training classes is held out once, with 3 seeds.
 fixed     ProxyGML at one setting for all tasks of a kind, and at the setting that was advised
           before, with 5 seeds on the test half. From scratch also without the mask.
 final     The best of the search, trained on all training classes with 5 seeds, and judged on the
@@ -43,8 +46,10 @@ from benchmarks.comparison.losses import CONTENDERS, SETTINGS, UNMASKED, setting
 from benchmarks.comparison.store import append, read
 from benchmarks.comparison.tasks import TASKS, Batches
 
-STAGES = ("length", "search", "parts", "mask", "recipe", "choice", "fixed", "final")
+STAGES = ("length", "search", "claims", "parts", "mask", "recipe", "choice", "fixed", "final")
 BATCH_SIZE, SEEDS = 64, 5
+QUARTERS = 4  # of the training classes, one of which is held out
+FEW_SEEDS = 3  # where many settings are compared on held-out classes
 LENGTHS, OF_LENGTH = (4, 8, 16, 32, 64), ("ProxyGML", "NormalizedSoftmax", "SupCon")
 
 # What `parts` changes one part of, by the learning rate of the task.
@@ -57,8 +62,9 @@ BASES = {
     "glyphs": SHARED | FROM_SCRATCH,
     "icons": SHARED | FROM_SCRATCH,
 }
-LONG = {"epochs": 64}  # twice those of a task from scratch
+LONG, LONGER = {"epochs": 64}, {"epochs": 192}  # twice and six times those from scratch
 SHIFTED = {"shift": 0.1} | LONG
+WIDE, OVER_SHIFTS = {"embedding_size": 512}, {"test_shift": 3}
 WITHOUT_MASK = FROM_SCRATCH | UNMASKED | {"ratio": 0.3}
 # The settings that were advised before.
 BEFORE = PRETRAINED | {"learning_rate": 1e-3}
@@ -68,6 +74,10 @@ ADVISED = MASKED | SHIFTED  # from scratch, as a change of `WITHOUT_MASK`
 CANDIDATES = {
     "N 2, ratio 0.5, N · scale 10": PRETRAINED,
     "N 4, ratio 0.1, N · scale 3": PRETRAINED | OF_DRAWINGS,
+    "N 4, ratio 0.1, N · scale 3, learning rate 0.0003": (
+        PRETRAINED | OF_DRAWINGS | {"learning_rate": 3e-4}
+    ),
+    "N 4, ratio 0.1, N · scale 3, without the mask": PRETRAINED | OF_DRAWINGS | UNMASKED,
     "N 2, ratio 0.5, N · scale 10, without the mask": PRETRAINED | UNMASKED,
     "N 12, ratio 0.05, N · scale 12, without the mask": (
         PRETRAINED | {"num_proxies": 12, "ratio": 0.05, "sharpness": 12.0} | UNMASKED
@@ -87,6 +97,8 @@ def fixed_settings(task):
         "advised": FROM_SCRATCH | SHIFTED,
         "before": BEFORE,
         "before_long": BEFORE | LONG,
+        "before_longer": BEFORE | LONGER,
+        "longer": FROM_SCRATCH | SHIFTED | LONGER | WIDE | OVER_SHIFTS,
         "unmasked": WITHOUT_MASK,
         "unmasked_shifted": WITHOUT_MASK | SHIFTED,
     }
@@ -100,6 +112,16 @@ def training(task):
     return {} if task == "products" else SHIFTED
 
 
+# What ProxyGML is without each idea of the paper, and with its factor of the scores.
+CLAIMS = {
+    "as it is": {},
+    "all proxies kept": {"ratio": 1.0},
+    "one proxy per class": {"num_proxies": 1},
+    "own proxies only if near": {"positives": False},
+    "without the mask": UNMASKED,
+    "without the regularizer": {"separation": 0.0},
+    "N · scale = 12": {"sharpness": 12.0},
+}
 # Changes of a base. Those of the loss itself make it a `ProxyGMLVariant`.
 PARTS = {
     "as it is": {},
@@ -172,22 +194,24 @@ RECIPE = {
     "average of weights": {"average": 0.99},
     "weight decay": {"decay": 0.01},
 }
-LONGER = {"epochs": 192}
 RECIPE |= {
     "with the mask, shifts, 192 epochs": ADVISED | LONGER,
-    "with the mask, shifts, 192 epochs, judged over shifts": ADVISED | LONGER | {"test_shift": 3},
+    "with the mask, shifts, 192 epochs, judged over shifts": ADVISED | LONGER | OVER_SHIFTS,
+    "with the mask, shifts, 192 epochs, embedding of 512, judged over shifts": (
+        ADVISED | LONGER | WIDE | OVER_SHIFTS
+    ),
 }
 RECIPE |= {
     f"with the mask, shifts, 64 epochs, {label}": ADVISED | change
     for label, change in {
-        "embedding of 512": {"embedding_size": 512},
+        "embedding of 512": WIDE,
         "layer normalization": {"normalize": True},
         "batches of 32": {"batch_size": 32},
         "zooms": {"zoom": 0.15},
         "ratio 0.05": {"ratio": 0.05},
         "N · scale = 2": {"sharpness": 2.0},
         "no regularizer": {"separation": 0.0},
-        "judged over shifts": {"test_shift": 3},
+        "judged over shifts": OVER_SHIFTS,
     }.items()
 }
 
@@ -266,6 +290,11 @@ def runs(task, stage):
         for number, name in itertools.product(range(SETTINGS + 1), CONTENDERS):
             settings = settings_to_search(name, TASKS[task])[number] | training(task)
             yield f"{name}-{number}", name, settings, 0, settings.get("epochs", epochs)
+    elif stage == "claims":
+        base = BASES[task] | OF_DRAWINGS | training(task)
+        for seed, (label, change) in itertools.product(range(FEW_SEEDS), CLAIMS.items()):
+            length = base.get("epochs", epochs)
+            yield f"{label}-{seed}", "ProxyGML", base | change, seed, length
     elif stage == "parts":
         for label, change in PARTS.items():
             settings = BASES[task] | change
@@ -282,8 +311,10 @@ def runs(task, stage):
                 yield label, "ProxyGML", settings, 0, change.get("epochs", epochs)
     elif stage == "choice":
         if task == "products":
-            for seed, (label, chosen) in itertools.product(range(SEEDS), CANDIDATES.items()):
-                yield f"{label}-{seed}", "ProxyGML", SHARED | chosen, seed, epochs
+            tries = itertools.product(range(QUARTERS), range(FEW_SEEDS), CANDIDATES.items())
+            for quarter, seed, (label, chosen) in tries:
+                settings = SHARED | chosen | {"quarter": quarter}
+                yield f"{label}-{quarter}-{seed}", "ProxyGML", settings, seed, epochs
     elif stage == "fixed":
         for seed, (label, chosen) in itertools.product(range(SEEDS), fixed_settings(task).items()):
             settings = SHARED | chosen
@@ -295,13 +326,14 @@ def runs(task, stage):
             yield f"{name}-{seed}", name, settings, seed, length
 
 
-def halves(task, stage):
-    """What to train on and what to judge on."""
+def halves(task, stage, quarter=0):
+    """What to train on and what to judge on. Of the training classes, a quarter is held out."""
     if stage in ("fixed", "final"):
         return task.train, task.test
     classes = np.random.default_rng(0).permutation(np.unique(task.train.labels))
-    held_out = len(classes) // 4
-    return task.train.classes(classes[held_out:]), task.validation.classes(classes[:held_out])
+    count = len(classes) // QUARTERS
+    classes = np.roll(classes, -quarter * count)
+    return task.train.classes(classes[count:]), task.validation.classes(classes[:count])
 
 
 def run_stage(task_name, stage, task, worker=(1, 1), only=tuple(CONTENDERS)):
@@ -325,7 +357,7 @@ def run_stage(task_name, stage, task, worker=(1, 1), only=tuple(CONTENDERS)):
             continue
         start = time.time()
         every = max(epochs // 8, 1) if stage in ("fixed", "final") else epochs
-        train_half, test_half = halves(task(), stage)
+        train_half, test_half = halves(task(), stage, settings.get("quarter", 0))
         measured = stage == "mask"
         callbacks = [Gradients(train_half, settings, max(epochs // 4, 1))] if measured else []
         try:

@@ -214,7 +214,7 @@ def main():
         if "test" in args.stages:
             with tempfile.TemporaryDirectory() as folder:
                 run_test(path, files, args.runs or Path(folder), args.seeds)
-    insert(DOCS / "results.md", NAME, "\n".join(report()))
+    insert(DOCS / "measurements.md", NAME, "\n".join(report()))
 
 
 if __name__ == "__main__":

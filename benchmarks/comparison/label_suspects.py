@@ -175,7 +175,7 @@ def main():
         if rates and not args.report:
             made[name] = made.get(name) or SETS[name](args.data)
             run(made[name], name, kind, rates, args.cleanlab, args.seed)
-    insert(DOCS / "results.md", NAME, "\n".join(report()))
+    insert(DOCS / "measurements.md", NAME, "\n".join(report()))
 
 
 if __name__ == "__main__":

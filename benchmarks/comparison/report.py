@@ -1,8 +1,9 @@
-"""Tables and plots of `compare_losses`, from its runs into `docs/results.md`.
+"""Tables and plots of `compare_losses`, from its runs into the documents.
 
     python -m benchmarks.comparison.report
 
-Writes what stands between the markers of the document, and `docs/comparison_TASK.png`.
+Writes what stands between the markers of `docs/results.md` and `docs/measurements.md`, and the
+plots `docs/claims.png`, `docs/losses.png` and `docs/comparison_TASK.png`.
 """
 
 from pathlib import Path
@@ -19,6 +20,7 @@ from benchmarks.comparison.axes import Log
 from benchmarks.comparison.compare_losses import (
     BASES,
     CANDIDATES,
+    CLAIMS,
     LENGTHS,
     MASKS,
     OF_LENGTH,
@@ -38,15 +40,16 @@ from benchmarks.reporting import insert, markdown
 DOCS = Path(__file__).parents[2] / "docs"
 FIXED = {
     "advised": "as advised",
+    "longer": "192 epochs, embedding of 512, judged over shifts",
     "as_from_scratch": "as advised from scratch",
     "unmasked_shifted": "without the mask",
     "unmasked": "without the mask and shifts",
     "before": "as advised before",
     "before_long": "as advised before, 64 epochs",
+    "before_longer": "as advised before, 192 epochs",
 }
 HELD_OUT = "One run each on held-out training classes, so not comparable with the test half:"
-RETRIEVAL = {"recall@1": "Recall@1", "map@r": "MAP@R"}
-SHOWN = RETRIEVAL | {"nmi": "NMI"}  # the test half is clustered too
+SHOWN = {"recall@1": "Recall@1", "map@r": "MAP@R", "nmi": "NMI"}
 
 
 def interval(values):
@@ -89,10 +92,10 @@ def comparison(task):
     return markdown(titles, [cells for _, cells in sorted(rows)])
 
 
-def with_intervals(histories, metrics=SHOWN):
+def with_intervals(histories):
     """The metrics of the last epoch: their mean over the seeds and its interval."""
     cells = []
-    for metric in metrics:
+    for metric in SHOWN:
         mean, half = interval([h[f"val_{metric}"][-1] for h in histories])
         cells.append(f"{mean:.4f}" + (f" ± {half:.4f}" if len(histories) > 1 else ""))
     return cells
@@ -114,12 +117,31 @@ def fixed(task):
 
 def choice(task):
     """ProxyGML at settings that may become the advice, on held-out training classes."""
+    gains = differences(task, "choice", CANDIDATES)
     rows = []
     for label in CANDIDATES:
-        histories = [run["history"] for run in read(task, "choice", f"{label}-[0-9]").values()]
-        if histories:
-            rows.append((label, *with_intervals(histories, RETRIEVAL), len(histories)))
-    return markdown(("settings", *RETRIEVAL.values(), "seeds"), rows)
+        found = list(scores(task, "choice", label).values())
+        gain = "{:+.4f} ± {:.4f}".format(*gains[label]) if label in gains else ""
+        rows.append((label, f"{np.mean(found):.4f}" if found else "", gain, len(found)))
+    return markdown(("settings", "MAP@R", "difference", "runs"), rows)
+
+
+def scores(task, stage, label):
+    """MAP@R of a setting, by the quarter and the seed of the run."""
+    runs = read(task, stage, f"{label}-[0-9]*")
+    return {key.removeprefix(label): score(run) for key, run in runs.items()}
+
+
+def differences(task, stage, labels):
+    """What other settings gain in MAP@R over the first: the mean and its interval.
+
+    Quarters of the classes differ more than settings do. So differences are between runs of the
+    same quarter and seed.
+    """
+    base, *others = (scores(task, stage, label) for label in labels)
+    gains = [[of[key] - base[key] for key in of.keys() & base.keys()] for of in others]
+    named = zip(list(labels)[1:], gains, strict=True)
+    return {label: interval(values) for label, values in named if values}
 
 
 def of_fixed(task):
@@ -185,6 +207,16 @@ def changes(task, stage, labels):
     return markdown(("ProxyGML", "MAP@R", "difference"), rows)
 
 
+def claims():
+    """What MAP@R gains or loses without each idea of the paper, as Markdown lines."""
+    found = {task: differences(task, "claims", CLAIMS) for task in TASKS}
+    rows = []
+    for label in list(CLAIMS)[1:]:
+        gains = [of.get(label) for of in found.values()]
+        rows.append((label, *("{:+.3f} ± {:.3f}".format(*gain) if gain else "" for gain in gains)))
+    return markdown(("ProxyGML", *found), rows)
+
+
 def masks(task):
     """What the gradient does to the scores in trainings with and without the mask."""
     rows = [
@@ -203,6 +235,42 @@ def masks(task):
     columns = "other classes reached", "pull", "push", "push on the ten nearest"
     columns += "cosine of the own proxies", "cosine of the nearest other class"
     return markdown(("ProxyGML", "epoch", *columns), rows)
+
+
+def plot_claims():
+    """The table of `claims`."""
+    figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
+    axes.axvline(0, color="black", lw=1)
+    labels = list(CLAIMS)[1:]
+    for number, task in enumerate(TASKS):
+        found = differences(task, "claims", CLAIMS)
+        rows = [labels.index(label) + (number - 1) / 5 for label in found]
+        means, halves = zip(*found.values(), strict=True) if found else ((), ())
+        axes.errorbar(means, rows, xerr=halves, fmt="o", label=task)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.set_xlabel("change of MAP@R on held-out classes")
+    figure.legend(loc="outside right upper")
+    figure.savefig(DOCS / "claims.png", dpi=110)
+    plt.close(figure)
+
+
+def plot_losses():
+    """MAP@R of each loss at its best settings on the test half, a panel for each task."""
+    figure, panels = plt.subplots(1, len(TASKS), figsize=(11, 4), layout="constrained")
+    for axes, task in zip(panels, TASKS, strict=True):
+        runs = {name: found for name in CONTENDERS if (found := finished(task, name))}
+        values = {name: interval([score(run) for run in found]) for name, found in runs.items()}
+        names = sorted(values, key=lambda name: values[name][0])
+        for row, name in enumerate(names):
+            mean, half = values[name]
+            color = "tab:blue" if name.startswith("ProxyGML") else "gray"
+            axes.errorbar(mean, row, xerr=half, fmt="o", color=color)
+        axes.set_yticks(range(len(names)), names)
+        axes.set_title(task)
+    figure.supxlabel("MAP@R on unseen classes")
+    figure.savefig(DOCS / "losses.png", dpi=110)
+    plt.close(figure)
 
 
 def plot(task):
@@ -239,7 +307,8 @@ def sections(task):
     if any(best_settings(task, name) for name in CONTENDERS):
         lines += ["The search, MAP@R on held-out training classes:", "", *searched(task), ""]
     if read(task, "choice"):
-        text = "ProxyGML on held-out training classes, mean and 95 % interval of the seeds:"
+        text = "ProxyGML on each quarter of the training classes, held out once. The difference is "
+        text += "that of the same quarter and seed, with its 95 % interval:"
         lines += [text, "", *choice(task), ""]
     if read(task, "parts"):
         lines += [f"ProxyGML at {listed(BASES[task])}, and changes of it. {HELD_OUT}", ""]
@@ -267,8 +336,11 @@ def earlier():
 def main():
     for task in TASKS:
         plot(task)
-        insert(DOCS / "results.md", task, "\n".join(sections(task)))
-    insert(DOCS / "results.md", "earlier", "\n".join(earlier()))
+        insert(DOCS / "measurements.md", task, "\n".join(sections(task)))
+    insert(DOCS / "measurements.md", "earlier", "\n".join(earlier()))
+    plot_claims()
+    plot_losses()
+    insert(DOCS / "results.md", "claims", "\n".join(claims()))
 
 
 if __name__ == "__main__":

@@ -54,12 +54,13 @@ def with_shifts(embedder: keras.Model, pixels: int) -> keras.Model:
 
     >>> gallery = Gallery(with_shifts(embedder, pixels=3))  # doctest: +SKIP
     """
-    check_integer("pixels", pixels, 1)
     return _mean_over_views(embedder, lambda x: [x, *_shifted(x, pixels)], "with_shifts")
 
 
 def _shifted(images, pixels):
     """Images shifted up, down, left and right."""
+    sides = [side for side in images.shape[1:3] if side is not None]
+    check_integer("pixels", pixels, 1, min(sides) - 1 if sides else None)
     top, bottom = (ops.repeat(x, pixels, 1) for x in (images[:, :1], images[:, -1:]))
     left, right = (ops.repeat(x, pixels, 2) for x in (images[:, :, :1], images[:, :, -1:]))
     return [

@@ -52,6 +52,8 @@ def test_an_embedder_of_images_of_any_size_can_be_shifted():
     layers = [keras.Input((None, None, 3)), keras.layers.GlobalMaxPooling2D()]
     model = keras.Sequential([*layers, keras.layers.Dense(4)])
     assert with_shifts(model, 2).predict(IMAGES, verbose=0).shape == (6, 4)
+    with pytest.raises(ValueError, match=r"`pixels` must be an integer of 1 or more\. Received: "):
+        with_shifts(model, 0)
 
 
 def test_it_is_saved_and_searched_with_as_any_embedder(with_views, tmp_path):
@@ -78,7 +80,7 @@ def test_embedders_of_other_inputs_are_refused(with_views):
         with_views(model)
 
 
-@pytest.mark.parametrize("pixels", [0, -1, 1.5, None])
-def test_shifts_must_be_whole_pixels(pixels):
-    with pytest.raises(ValueError, match=r"`pixels` must be an integer of 1 or more\. Received: "):
+@pytest.mark.parametrize("pixels", [0, -1, 1.5, None, 8])
+def test_shifts_must_be_whole_pixels_and_smaller_than_the_images(pixels):
+    with pytest.raises(ValueError, match=r"`pixels` must be an integer of 1 to 7\. Received: "):
         with_shifts(embedder(), pixels)
