@@ -1,1 +1,1 @@
-"""ProxyGML against other losses, all tuned alike. Its tables are in `docs/results.md`."""
+"""ProxyGML against other losses, all tuned alike. Its tables are in `docs/measurements.md`."""

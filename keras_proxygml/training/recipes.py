@@ -157,7 +157,7 @@ RECIPES = {
         proxy_multiplier=3000,  # run.sh: --centerlr 0.3
         freeze_batch_norm=False,
     ),
-    # Our own, for a pretrained backbone and little time. docs/results.md has the experiments.
+    # Our own, for a pretrained backbone and little time. docs/measurements.md has the experiments.
     "fine_tune": OURS.replace(
         name="fine_tune",
         crop_area=0.3,
@@ -169,8 +169,8 @@ RECIPES = {
         schedule="cosine",
         warm_up=1,
     ),
-    # Our own, for a network that starts at random. docs/results.md and docs/settings.md have the
-    # experiments, on drawn characters, icons and products. Mirroring was not measured.
+    # Our own, for a network that starts at random. docs/measurements.md and docs/settings.md have
+    # the experiments, on drawn characters, icons and products. Mirroring was not measured.
     "from_scratch": OURS.replace(
         name="from_scratch",
         embedding_size=128,
