@@ -17,7 +17,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from benchmarks.comparison.axes import Log
-from benchmarks.comparison.compare_losses import (
+from benchmarks.comparison.losses import CONTENDERS
+from benchmarks.comparison.stages import (
     BASES,
     CANDIDATES,
     CLAIMS,
@@ -32,7 +33,6 @@ from benchmarks.comparison.compare_losses import (
     best_settings,
     score,
 )
-from benchmarks.comparison.losses import CONTENDERS
 from benchmarks.comparison.store import read
 from benchmarks.comparison.tasks import TASKS
 from benchmarks.reporting import insert, markdown
