@@ -58,21 +58,21 @@ CLAIMS = {
 PARTS = {
     "as it is": {},
     "own proxies only if near": {"positives": False},
-    "unreached classes with 0": UNMASKED,
+    "without the mask": UNMASKED,
     "unreached classes with a bound": {"unreached": "bound"},
     "margin 0.1": {"margin": 0.1},
     "margin 0.2": {"margin": 0.2},
     "push on other classes times 0.3": {"push": 0.3},
     "push on other classes times 0.1": {"push": 0.1},
-    "with 0, push times 3": UNMASKED | {"push": 3.0},
-    "with 0, N · scale = 6": UNMASKED | {"sharpness": 6.0},
-    "with 0, ratio 0.05": UNMASKED | {"ratio": 0.05},
-    "with 0, ratio 0.3": UNMASKED | {"ratio": 0.3},
-    "with 0, N = 1": UNMASKED | {"num_proxies": 1},
-    "with 0, N · scale = 2": UNMASKED | {"sharpness": 2.0},
-    "with 0, N · scale = 12": UNMASKED | {"sharpness": 12.0},
-    "with 0, learning rate 0.005": UNMASKED | {"learning_rate": 5e-3},
-    "with 0, four images of a class": UNMASKED | {"images_per_class": 4},
+    "without the mask, push times 3": UNMASKED | {"push": 3.0},
+    "without the mask, N · scale = 6": UNMASKED | {"sharpness": 6.0},
+    "without the mask, ratio 0.05": UNMASKED | {"ratio": 0.05},
+    "without the mask, ratio 0.3": UNMASKED | {"ratio": 0.3},
+    "without the mask, N = 1": UNMASKED | {"num_proxies": 1},
+    "without the mask, N · scale = 2": UNMASKED | {"sharpness": 2.0},
+    "without the mask, N · scale = 12": UNMASKED | {"sharpness": 12.0},
+    "without the mask, learning rate 0.005": UNMASKED | {"learning_rate": 5e-3},
+    "without the mask, four images of a class": UNMASKED | {"images_per_class": 4},
     "no regularizer": {"separation": 0.0},
     "four images of a class": {"images_per_class": 4},
     "ratio 0.02": {"ratio": 0.02},
@@ -89,7 +89,7 @@ PARTS = {
     "proxies 100 times as fast": {"proxy_multiplier": 100},
 }
 # Changes of a base whose gradients are measured.
-MASKS = {"masked": {}, "unreached classes with 0": UNMASKED, "all proxies": {"ratio": 1.0}}
+MASKS = {"masked": {}, "without the mask": UNMASKED, "all proxies": {"ratio": 1.0}}
 # What `recipe` changes, as `ingredients.py` has it, and the size of a batch.
 RECIPE = {
     "as it is": {},

@@ -10,8 +10,8 @@ def with_mirror(embedder: keras.Model) -> keras.Model:
     """An embedder whose vectors are means over an image and its mirror image.
 
     Both are scaled to unit length first. It takes twice the time of `embedder`. It helps where a
-    mirrored image is of the same class, and is trained on with `flip=True`. `docs/results.md` says
-    how much.
+    mirrored image is of the same class, and is trained on with `flip=True`. `docs/measurements.md`
+    says how much.
 
     Args:
         embedder: A model from images `[B, H, W, channels]` to vectors `[B, D]`.
@@ -36,7 +36,7 @@ def with_shifts(embedder: keras.Model, pixels: int) -> keras.Model:
     The copies are shifted up, down, left and right. The pixels that they uncover repeat the edge.
     All vectors are scaled to unit length first. It takes five times the time of `embedder`. It
     helps small networks without pooling, whose vectors depend on where things are in the image.
-    `docs/results.md` says how much.
+    `docs/measurements.md` says how much.
 
     Args:
         embedder: A model from images `[B, H, W, channels]` to vectors `[B, D]`.

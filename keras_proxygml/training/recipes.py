@@ -40,7 +40,7 @@ class Recipe:
             `ProxyGMLLoss`.
         separation: Weight λ of the proxies' regularizer, see `ProxySeparation`.
         learning_rate: Rate of the network.
-        proxy_multiplier: The proxies learn so many times as fast.
+        proxy_multiplier: The learning rate of the proxies, as a multiple of the network's.
         epsilon: Of Adam.
         l2: Weight decay, added to the gradient.
         batch_size: Images in a batch, B.
