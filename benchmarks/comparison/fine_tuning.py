@@ -67,6 +67,7 @@ JITTER = layers.RandomColorJitter(
     brightness_factor=0.3, contrast_factor=0.3, saturation_factor=(0.3, 0.7)
 )
 ERASING = layers.RandomErasing(0.5, scale=(0.02, 0.2), fill_value=127.0)
+OF_DRAWINGS = {"num_proxies": 4, "ratio": 0.1, "scale": 0.75}
 # Changes of the recipe, and of the backbone.
 INGREDIENTS = {
     "as it is": ({}, None),
@@ -85,7 +86,8 @@ INGREDIENTS = {
     "scale 2.5": ({"scale": 2.5}, None),
     "without the mask": ({"masked": False}, None),
     "the paper's ratio 0.05": ({"ratio": 0.05}, None),
-    "N 4, ratio 0.1, scale 0.75": ({"num_proxies": 4, "ratio": 0.1, "scale": 0.75}, None),
+    "N 4, ratio 0.1, scale 0.75": (OF_DRAWINGS, None),
+    "N 4, ratio 0.1, scale 0.75, without the mask": (OF_DRAWINGS | {"masked": False}, None),
 }
 
 

@@ -42,6 +42,7 @@ FIXED = {
     "advised": "as advised",
     "longer": "192 epochs, embedding of 512, judged over shifts",
     "as_from_scratch": "as advised from scratch",
+    "as_from_scratch_unmasked": "as advised from scratch, without the mask",
     "unmasked_shifted": "without the mask",
     "unmasked": "without the mask and shifts",
     "before": "as advised before",

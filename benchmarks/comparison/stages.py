@@ -227,6 +227,7 @@ def fixed_settings(task):
         return {
             "advised": PRETRAINED,
             "as_from_scratch": PRETRAINED | OF_DRAWINGS,
+            "as_from_scratch_unmasked": PRETRAINED | OF_DRAWINGS | UNMASKED,
             "before": BEFORE,
         }
     return {
