@@ -62,6 +62,11 @@ def interval(values):
     return values.mean(), half
 
 
+def written(mean, half, form):
+    """A mean and its interval, which one run does not have."""
+    return f"{mean:{form}}" + ("" if np.isnan(half) else f" ± {half:{form.strip('+')}}")
+
+
 def finished(task, name):
     """The runs of a loss in the final stage that ended."""
     return [r for r in read(task, "final", f"{name}-[0-9]").values() if "history" in r]
@@ -97,8 +102,7 @@ def with_intervals(histories):
     """The metrics of the last epoch: their mean over the seeds and its interval."""
     cells = []
     for metric in SHOWN:
-        mean, half = interval([h[f"val_{metric}"][-1] for h in histories])
-        cells.append(f"{mean:.4f}" + (f" ± {half:.4f}" if len(histories) > 1 else ""))
+        cells.append(written(*interval([h[f"val_{metric}"][-1] for h in histories]), ".4f"))
     return cells
 
 
@@ -122,7 +126,7 @@ def choice(task):
     rows = []
     for label in CANDIDATES:
         found = list(scores(task, "choice", label).values())
-        gain = "{:+.4f} ± {:.4f}".format(*gains[label]) if label in gains else ""
+        gain = written(*gains[label], "+.4f") if label in gains else ""
         rows.append((label, f"{np.mean(found):.4f}" if found else "", gain, len(found)))
     return markdown(("settings", "MAP@R", "difference", "runs"), rows)
 
@@ -214,7 +218,7 @@ def claims():
     rows = []
     for label in list(CLAIMS)[1:]:
         gains = [of.get(label) for of in found.values()]
-        rows.append((label, *("{:+.3f} ± {:.3f}".format(*gain) if gain else "" for gain in gains)))
+        rows.append((label, *(written(*gain, "+.3f") if gain else "" for gain in gains)))
     return markdown(("ProxyGML", *found), rows)
 
 
