@@ -259,7 +259,7 @@ def plot_claims():
 
 
 def plot_losses():
-    """Draws MAP@R on the test half of each loss at its best settings, and of ProxyGML as advised."""
+    """Draws MAP@R on the test half: each loss at its best settings, and ProxyGML as advised."""
     figure, panels = plt.subplots(1, len(TASKS), figsize=(11, 4), layout="constrained")
     for axes, task in zip(panels, TASKS, strict=True):
         runs = {name: found for name in CONTENDERS if (found := finished(task, name))}
