@@ -123,28 +123,35 @@ def choice(task):
     gains = differences(task, "choice", CANDIDATES)
     rows = []
     for label in CANDIDATES:
-        found = list(scores(task, "choice", label).values())
+        found = [score(run) for run in read(task, "choice", f"{label}-[0-9]*").values()]
         gain = written(*gains[label], "+.4f") if label in gains else ""
         rows.append((label, f"{np.mean(found):.4f}" if found else "", gain, len(found)))
     return markdown(("settings", "MAP@R", "difference", "runs"), rows)
 
 
 def scores(task, stage, label):
-    """MAP@R of a setting, by the quarter and the seed of the run."""
-    runs = read(task, stage, f"{label}-[0-9]*")
-    return {key.removeprefix(label): score(run) for key, run in runs.items()}
+    """MAP@R of a setting, by the quarter of the classes and the seed."""
+    runs = read(task, stage, f"{label}-[0-9]*").values()
+    return {(run["settings"].get("quarter"), run["seed"]): score(run) for run in runs}
 
 
 def differences(task, stage, labels):
     """What other settings gain in MAP@R over the first: the mean and its interval.
 
     Quarters of the classes differ more than settings do. So differences are between runs of the
-    same quarter and seed.
+    same quarter and seed. Seeds of one quarter are no independent samples of classes: where there
+    are several quarters, each counts once, with the mean of its seeds.
     """
     base, *others = (scores(task, stage, label) for label in labels)
-    gains = [[of[key] - base[key] for key in of.keys() & base.keys()] for of in others]
-    named = zip(list(labels)[1:], gains, strict=True)
-    return {label: interval(values) for label, values in named if values}
+    gains = {}
+    for label, of in zip(list(labels)[1:], others, strict=True):
+        samples = {}
+        for quarter, seed in sorted(of.keys() & base.keys(), key=str):
+            gain = of[quarter, seed] - base[quarter, seed]
+            samples.setdefault(seed if quarter is None else quarter, []).append(gain)
+        if samples:
+            gains[label] = interval([np.mean(values) for values in samples.values()])
+    return gains
 
 
 def of_fixed(task):
@@ -313,7 +320,7 @@ def sections(task):
         lines += ["The search, MAP@R on held-out training classes:", "", *searched(task), ""]
     if read(task, "choice"):
         text = "ProxyGML on each quarter of the training classes, held out once. The difference is "
-        text += "that of the same quarter and seed, with its 95 % interval:"
+        text += "that of the same quarter and seed, with the 95 % interval of the quarters:"
         lines += [text, "", *choice(task), ""]
     if read(task, "parts"):
         lines += [f"ProxyGML at {listed(BASES[task])}, and changes of it. {HELD_OUT}", ""]

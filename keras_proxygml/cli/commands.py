@@ -33,6 +33,7 @@ def train(options):
         split=split,
     )
     run = open_run(options.output)
+    training.say_how_good_it_is(run)  # now, so that no later error looks like a failed training
     printing.stage(f"Indexing all images into {run.gallery_path} ...")
     with galleries.open_or_make_gallery(run) as gallery:
         galleries.add_files(gallery, datasets.class_folders(options.photos))
@@ -41,7 +42,7 @@ def train(options):
             pages.write(run, gallery, run.path / "report.html")
         except ImportError as error:  # of an extra; the training was not in vain
             printing.stage(f"No report: {error} Then: keras-proxygml report {run.path}")
-    training.say_what_is_there(run)
+    training.say_what_is_next(run)
 
 
 def evaluate(options):
@@ -122,11 +123,9 @@ def search(options):
     with galleries.open_gallery(run) as gallery:
         threshold = gallery.threshold if options.threshold is None else options.threshold
         hits = _hits(gallery, options)
+        rows = zip(options.query, hits.ids, hits.labels, hits.similarities, strict=True)
+        found = [_answer(gallery, *row, threshold) for row in rows]
         notes = [] if options.threshold is not None else [galleries.outgrown(gallery)]
-    found = [
-        _answer(*row, threshold)
-        for row in zip(options.query, hits.ids, hits.labels, hits.similarities, strict=True)
-    ]
     if options.json:
         return printing.as_json(found)
     for answer in found:
@@ -156,16 +155,26 @@ def _hits(gallery, options):
         raise
 
 
-def _answer(query, ids, labels, similarities, threshold):
+def _answer(gallery, query, ids, labels, similarities, threshold):
     """One query's answer for JSON. `known` is null without a threshold."""
     hits = [
         {"id": i, "label": label, "similarity": float(similarity)}
         for i, label, similarity in zip(ids, labels, similarities, strict=True)
     ]
     best = next((hit for hit in hits if hit["label"] is not None), None)
+    if best is None and len(hits) < len(gallery):
+        best = _nearest_labeled(gallery, query)  # farther down, if there is one
     known = None if threshold is None else bool(best and best["similarity"] >= threshold)
     label = best["label"] if best and known is not False else None
     return {"query": query, "label": label, "known": known, "threshold": threshold, "hits": hits}
+
+
+def _nearest_labeled(gallery, query):
+    try:
+        found = gallery.identify(query, threshold=1.0)
+    except ValueError:  # no item has a label
+        return None
+    return {"label": found.nearest_labels[0], "similarity": float(found.similarities[0])}
 
 
 def _sentence(answer):
@@ -210,6 +219,7 @@ def export(options):
 
 
 def _some(files):
-    """The first images of a few classes."""
+    """The first images of a few classes, without those that can't be read."""
     few = slice(0, CHECKED)
-    return datasets.ImageFiles(files.paths[few], files.labels[few], files.class_names)
+    first = datasets.ImageFiles(files.paths[few], files.labels[few], files.class_names)
+    return datasets.readable_files(first)

@@ -144,4 +144,4 @@ def calibrate_if_possible(gallery, run, rate):
 def outgrown(gallery) -> str | None:
     """Why the gallery has outgrown its threshold, or None."""
     calibration = gallery.calibration
-    return None if calibration is None else calibration.outgrown_by(len(gallery))
+    return None if calibration is None else calibration.outgrown_by(gallery.num_labeled)

@@ -168,7 +168,11 @@ def _index(add):
         "--no-labels folders of images and image files",
     )
     add("--label", help="the class of all these images")
-    add("--no-labels", action="store_true", help="these images belong to no class")
+    add(
+        "--no-labels",
+        action="store_true",
+        help="these images belong to no class; takes away the labels that they have",
+    )
     add(
         "--remove",
         type=Path,

@@ -1,5 +1,6 @@
 """What the commands print: stages, progress, tables, JSON."""
 
+import io
 import json
 import os
 import sys
@@ -35,8 +36,14 @@ def _is_number(cell):
 
 
 def as_json(value):
-    """Prints JSON."""
-    print(json.dumps(value, indent=1, ensure_ascii=False))
+    """Prints JSON in ASCII, which any encoding of the output holds."""
+    print(json.dumps(value, indent=1))
+
+
+def escape_what_cannot_be_printed():
+    """Prints escapes for characters that the encoding of the output lacks, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def short(path):

@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from keras_proxygml.cli import printing
 from keras_proxygml.cli.parser import PROGRAM, parse
 
 FULL = 2**20  # bytes; with fewer free, a failure means that the disk is full
@@ -35,6 +36,7 @@ def run(
         The exit code: 0, 1 after an error, 2 after wrong usage, 130 after Ctrl-C.
     """
     options = None
+    printing.escape_what_cannot_be_printed()
     try:
         options = parse(arguments)
         _run_command(options, prepare)

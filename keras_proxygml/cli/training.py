@@ -71,14 +71,18 @@ def say_what_starts(options, train, test, recipe):
         )
 
 
-def say_what_is_there(run):
-    """Says how good the embedder is, and what to do next."""
+def say_how_good_it_is(run):
+    """Says how good the embedder is, before and after training."""
     rows = [
         (title, *(f"{run.results[when][name]:.3f}" for name in SHOWN))
         for title, when in (("before training", "before"), ("after training", "after"))
     ]
     printing.stage("On classes that were not trained on:")
     printing.table(("", *SHOWN), rows)
+
+
+def say_what_is_next(run):
+    """Says what to do with the run."""
     printing.stage(
         f"Look at {run.path / 'report.html'}. Then: keras-proxygml search {run.path} PHOTO, "
         f"keras-proxygml serve {run.path}, or keras-proxygml index {run.path} MORE_PHOTOS"

@@ -14,6 +14,8 @@ from numpy.typing import ArrayLike
 
 from keras_proxygml.checks import check_integer, refuse
 from keras_proxygml.datasets import ImageFiles, evaluation_batches
+from keras_proxygml.datasets.decoding import why_unreadable
+from keras_proxygml.datasets.reading import import_tensorflow
 from keras_proxygml.export.arguments import (
     LEAST_IMAGES,
     check_embedder,
@@ -107,7 +109,7 @@ def export(
         made = Path(folder) / target.name
         found = {"endpoints": write(model, made, format, calibrate, shorter_side)}
         if check is not None:
-            found |= compare(embedder, load(made, format), batches(check), labels)
+            found |= compare(embedder, load(made, format), batches("check", check), labels)
             if "serve_bytes" in found["endpoints"] and isinstance(check, ImageFiles):
                 found["least_cosine_of_bytes"] = _compare_bytes(embedder, made, check, batches)
         found["size"] = sum(x.stat().st_size for x in Path(folder).rglob("*") if x.is_file())
@@ -145,18 +147,34 @@ def _calibration(quantize, calibration, shape, batches):
             "Give a hundred images like those of later use.",
         )
     calibration = check_images("calibration", calibration, shape, 1)
-    return lambda: (batch[i : i + 1] for batch in batches(calibration) for i in range(len(batch)))
+    return lambda: (
+        batch[i : i + 1] for batch in batches("calibration", calibration) for i in range(len(batch))
+    )
 
 
-def _batches(images, *, dtype, shape, shorter_side) -> Iterator[np.ndarray]:
+def _batches(name, images, *, dtype, shape, shorter_side) -> Iterator[np.ndarray]:
     """Batches of images as the embedder takes them."""
     if isinstance(images, ImageFiles):
         options = {"image_size": shape[0], "shorter_side": shorter_side, "on_error": "raise"}
         dataset = evaluation_batches(images, BATCH_SIZE, **options)
-        arrays: Any = (batch for batch, _ in dataset.as_numpy_iterator())
+        arrays: Any = _until_error(name, dataset, images.paths)
     else:
         arrays = (images[i : i + BATCH_SIZE] for i in range(0, len(images), BATCH_SIZE))
     return (np.asarray(batch, dtype) for batch in arrays)
+
+
+def _until_error(name, dataset, paths):
+    """Batches of images. TensorFlow's error on a file becomes one that names the file."""
+    errors = import_tensorflow().errors
+    try:
+        for images, _ in dataset.as_numpy_iterator():
+            yield images
+    except errors.InvalidArgumentError:
+        for path in paths:
+            if reason := why_unreadable(path):
+                hint = f"{reason} Or give datasets.readable_files(files)."
+                refuse(name, "be images that can be read", f"{path}, which cannot be read", hint)
+        raise
 
 
 def _compare_bytes(embedder, path, files, batches):
@@ -165,7 +183,8 @@ def _compare_bytes(embedder, path, files, batches):
     is_read = np.array([_is_jpeg_or_png(path) for path in paths])
     if not is_read.any():
         return None
-    expected = np.concatenate([embed(embedder, images) for images in batches(files)])[is_read]
+    images = batches("check", files)
+    expected = np.concatenate([embed(embedder, batch) for batch in images])[is_read]
     contents = [path.read_bytes() for path, read in zip(paths, is_read, strict=True) if read]
     found = np.concatenate([*map(load_bytes(path), by_1_and_3(contents))])
     return least_cosine(expected, found)

@@ -13,14 +13,24 @@ BLOCK = 4096  # rows read at a time
 LISTED = 16  # items among which the runner-up of another class is usually found
 
 
-def hits(storage, rows, similarities):
-    """`Hits` of rows `[Q, k]`, -1 where there is none, and their similarities."""
-    return Hits(
-        _objects(storage.ids, rows),
-        _objects(storage.labels, rows),
-        similarities,
-        lambda: _objects(storage.metadata, rows).tolist(),
-    )
+def hits(newest, rows, similarities):
+    """`Hits` of rows `[Q, k]`, -1 where there is none, and their similarities.
+
+    Args:
+        newest: A function without arguments, which returns the gallery's `Storage`.
+        rows, similarities: What the search found.
+    """
+    storage = newest()
+    ids, numbering = _objects(storage.ids, rows), storage.numbering
+
+    def read_metadata():
+        storage, found = newest(), rows
+        if storage.numbering is not numbering:
+            found = np.full_like(rows, -1)
+            found[rows >= 0] = storage.rows_of(ids[rows >= 0].tolist())
+        return _objects(storage.metadata, found).tolist()
+
+    return Hits(ids, _objects(storage.labels, rows), similarities, read_metadata)
 
 
 def _objects(lookup, rows):

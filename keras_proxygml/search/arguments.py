@@ -42,9 +42,7 @@ def plain_names(name: str, values: Any, count: int | None, *, missing: bool = Fa
 
 def _listed(name, values):
     """Values as a list, without making strings of [1, "1"]."""
-    if isinstance(values, (str, bytes)) or not hasattr(values, "__len__"):
-        hint = f"Give a list, such as {name}=[{values!r}]."
-        refuse(name, "be a list or an array, [N]", f"{name}={values!r}", hint)
+    _check_listed(name, values)
     if isinstance(values, (list, tuple)):
         return list(values)
     array = as_array(values)
@@ -53,6 +51,13 @@ def _listed(name, values):
     if array.ndim != 1:
         refuse(name, "be [N] or [N, 1]", f"shape {array.shape}", "Give one per item.")
     return array.tolist()
+
+
+def _check_listed(name, values):
+    has_length = hasattr(values, "__len__") and getattr(values, "shape", None) != ()
+    if isinstance(values, (str, bytes)) or not has_length:
+        hint = f"Give a list, such as {name}=[{values!r}]."
+        refuse(name, "be a list or an array, [N]", f"{name}={values!r}", hint)
 
 
 def _fits(plain):
@@ -102,7 +107,12 @@ def plain_metadata(values: Any, count: int) -> list[dict[str, Any]]:
     """
     if hasattr(values, "to_dict") and hasattr(values, "columns"):  # a data frame
         values = values.to_dict("records")
+    if not hasattr(values, "__iter__"):
+        hint = "For instance [{'shop': 'A'}]."
+        refuse("metadata", "be one dict per item, or a dict of columns", repr(values), hint)
     if isinstance(values, dict):
+        for field, column in values.items():
+            _check_listed(f"metadata[{field!r}]", column)
         lengths = {len(column) for column in values.values()}
         if lengths - {count}:
             received = f"columns of {', '.join(map(str, sorted(lengths)))}"
@@ -119,14 +129,29 @@ def plain_metadata(values: Any, count: int) -> list[dict[str, Any]]:
 def _plain_row(row):
     if not isinstance(row, dict):
         refuse("metadata", "be dicts", f"a {type(row).__name__}", "For instance {'shop': 'A'}.")
-    plain = {}
-    for field, value in row.items():
-        value = value.item() if isinstance(value, np.generic) else value
-        if not isinstance(field, str) or not isinstance(value, _PLAIN):
-            received = f"{field!r}: {value!r}, a {type(value).__name__}"
-            hint = "Make strings or numbers of other values."
-            refuse("metadata", "have names as keys, and JSON's plain values", received, hint)
-        if isinstance(value, float) and not np.isfinite(value):
-            refuse("metadata", "have finite numbers", f"{field!r}: {value!r}", "Give None instead.")
-        plain[field] = value
-    return plain
+    allowed = "have names as keys, and JSON's plain values"
+    return {k: plain_value("metadata", k, value, allowed) for k, value in row.items()}
+
+
+def plain_value(name: str, field: Any, value: Any, allowed: str) -> Any:
+    """Checks a value of metadata and makes Python's of NumPy's.
+
+    Args:
+        name: Name of the argument that has it.
+        field: Name of its field.
+        value: The value.
+        allowed: What the argument must do, as the words after "must".
+
+    Returns:
+        A string, a number, a boolean or None.
+
+    Raises:
+        ValueError: If the value has another type or is not finite, or the field is no string.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if not isinstance(field, str) or not isinstance(value, _PLAIN):
+        received = f"{field!r}: {value!r}, a {type(value).__name__}"
+        refuse(name, allowed, received, "Make strings or numbers of other values.")
+    if isinstance(value, float) and not np.isfinite(value):
+        refuse(name, "have finite numbers", f"{field!r}: {value!r}", "Give None instead.")
+    return value

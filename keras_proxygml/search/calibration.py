@@ -73,11 +73,14 @@ class Calibration:
         rate, end = self.false_accept_rate, self.false_accept_interval[1]
         if growth <= MOST_GROWTH and rate * growth <= max(end, 1.1 * rate):
             return None
+        more = "more unknown queries may be accepted"
+        if rate:
+            most = min(1.0, rate * growth)
+            more = f"up to {most:.2%} of unknown queries may be accepted, where {rate:.2%} were"
         return (
-            f"The threshold was calibrated on a gallery of {self.gallery_items} items, and the "
-            f"gallery has {items} now. The best of more items is more similar, so up to "
-            f"{min(1.0, rate * growth):.2%} of unknown queries may be accepted, where "
-            f"{rate:.2%} were. Calibrate again."
+            f"The threshold was calibrated on a gallery of {self.gallery_items} labeled items, and "
+            f"the gallery has {items} now. The best of more items is more similar, so {more}. "
+            "Calibrate again."
         )
 
     def to_json(self) -> dict[str, Any]:

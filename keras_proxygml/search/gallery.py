@@ -113,6 +113,11 @@ class Gallery:
         return self._linked.embedder
 
     @property
+    def num_labeled(self) -> int:
+        """How many items have a label."""
+        return int(np.count_nonzero(self._storage.is_labeled()))
+
+    @property
     def path(self) -> Path | None:
         """The folder, or `None` in memory."""
         return self._storage.path
@@ -165,6 +170,10 @@ class Gallery:
         self._check_dims(new.vectors)
         labels, metadata = self._attributes(new, labels, metadata)
         ids = self._new_ids(new, ids)
+        embedder = self.embedder
+        is_first = self._storage.dims is None and self._storage.embedder_path is not None
+        if is_first and embedder is not None:  # it may have been trained since it was saved
+            self._storage.write_embedder(embedder.save)
         self._storage.append(new.vectors, ids, labels, metadata, settings=self._linked.settings())
         return list(ids)
 
@@ -227,8 +236,8 @@ class Gallery:
         Args:
             inputs: Q queries, see the class.
             k: How many items to find.
-            where: Values that the metadata of an item must have, by name. A list means any of its
-                values. The filter comes first, so k items are found if k have these values.
+            where: Values that the metadata of an item must have, by name. A list, an array or a
+                range means any of its values. The filter comes first, so k items are found if k have these values.
             own_ids: For each query that is an item of the gallery, its id. That item is left out of
                 the query's results. `[Q]`, None where a query is no item.
 
@@ -244,7 +253,7 @@ class Gallery:
         own = None if own_ids is None else self._own_rows(own_ids, len(queries))
         allowed = self._allowed(where)
         found = self._searcher.search(self._storage, queries, k, allowed=allowed, own=own)
-        return answers.hits(self._storage, *found)
+        return answers.hits(lambda: self._storage, *found)
 
     def identify(
         self,
@@ -273,7 +282,7 @@ class Gallery:
             UserWarning: If the gallery has outgrown the threshold.
         """
         if threshold is None:
-            threshold = answers.calibrated_threshold(self.calibration, len(self))
+            threshold = answers.calibrated_threshold(self.calibration, self.num_labeled)
         check_number("threshold", threshold, "[-1, inf)", "It is a cosine.")
         queries = self._embed_queries(inputs)
         allowed = self._allowed(where)
@@ -341,8 +350,9 @@ class Gallery:
             A `Gallery` with the same embedder. Ids and labels are the classes.
 
         Raises:
-            ValueError: If no item is labeled.
+            ValueError: If no item is labeled, or the embedder is not that of the gallery.
         """
+        self._check_embedder()
         names, vectors = answers.prototypes(self._storage)
         gallery = Gallery.__new__(Gallery)
         gallery._open(Storage.create(), self._linked, Searcher(None, ""))
@@ -365,11 +375,13 @@ class Gallery:
             A `Gallery` of the same items in memory.
 
         Raises:
-            ValueError: If there is no embedder, or fewer items or numbers than `dims`.
+            ValueError: If there is no embedder or no item, or there are fewer items or numbers
+                than `dims`.
         """
         if self.embedder is None:
             hint = "Give search.pca.with_pca the embedder and its vectors."
             refuse("gallery", "have an embedder", "a gallery of vectors", hint)
+        self._check_not_empty()
         self._check_embedder()
         rows = np.random.default_rng(seed).permutation(np.flatnonzero(~self._storage.removed))
         sample = answers.vectors_of(self._storage, np.sort(rows[:FITTED]))
@@ -401,6 +413,8 @@ class Gallery:
 
     def items(self, batch_size: int = 4096, *, start: int = 0) -> Iterator[Item]:
         """All items in the order of insertion, for other databases and formats.
+
+        An item that is updated moves to the end.
 
         Args:
             batch_size: How many to read at a time.
@@ -451,11 +465,14 @@ class Gallery:
             path: The folder. A gallery that is there is replaced.
 
         Raises:
-            ValueError: If something else is there, or another process changes that gallery.
+            ValueError: If something else is there, another process changes that gallery, the
+                embedder has been trained since it made the vectors, or the gallery's own folder
+                has been replaced.
         """
         target = Path(path)
         embedder = self.embedder
         if embedder is not None and self._storage.embedder_path is None:
+            self._check_embedder()
             self._storage.write_embedder(embedder.save)
         index = {"index": self._searcher.index, "index_settings": self._searcher.settings}
         if self._storage.settings | index != self._storage.settings:
@@ -464,6 +481,8 @@ class Gallery:
             self._storage.copy_to(target)
             self._storage.close()
             self._storage = Storage.open(target)
+        else:
+            self._storage.check_in_place()
 
     @classmethod
     def load(
@@ -508,13 +527,12 @@ class Gallery:
 
         If the folder holds another gallery by now, its embedder, threshold and index are used. An
         embedder that was given to `load` stays.
+
+        Raises:
+            ValueError: If the folder is no gallery, or is damaged. The gallery stays as it was, as
+                it does after an error of Keras if the new embedder can't be loaded.
         """
-        self._storage.reload()
-        settings = self._storage.settings
-        self._linked.follow(settings, self._storage.embedder_path)
-        index = settings.get("index"), settings.get("index_settings", "")
-        if "index" in settings and index != (self._searcher.index, self._searcher.settings):
-            self._searcher = Searcher(*index)
+        self._storage.reload(self._follow)
 
     def freeze_embedder(self) -> None:
         """Promises that the embedder is not trained any more, which saves time at each search.
@@ -532,8 +550,19 @@ class Gallery:
         """Closes the files, so that another process can change the folder."""
         self._storage.close()
 
+    def _follow(self, settings, embedder_path):
+        """Takes the embedder and the index of another gallery that the folder holds by now."""
+        self._linked.follow(settings, embedder_path)  # raises before anything changes
+        index = settings.get("index"), settings.get("index_settings", "")
+        if "index" in settings and index != (self._searcher.index, self._searcher.settings):
+            self._searcher = Searcher(*index)
+
     def _check_embedder(self):
         self._linked.check(self._storage.settings)
+
+    def _check_not_empty(self):
+        if not len(self):
+            refuse("gallery", "hold items first", "an empty gallery", "Call add.")
 
     def _check_dims(self, vectors):
         dims = self._storage.dims
@@ -546,9 +575,7 @@ class Gallery:
         return self._embedded_queries(inputs).vectors
 
     def _embedded_queries(self, inputs):
-        if not len(self):
-            hint = "Add items first."
-            refuse("gallery", "hold items before it is searched", "an empty gallery", hint)
+        self._check_not_empty()
         self._check_embedder()
         queries = self._linked.embed(inputs, "raise", verbose=False)
         self._check_dims(queries.vectors)

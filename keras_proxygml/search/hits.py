@@ -29,10 +29,10 @@ class Hits:
         return len(self.ids)
 
     def metadata(self) -> list[list[dict[str, Any] | None]]:
-        """Reads the metadata of the items.
+        """Reads the metadata of the items from the gallery.
 
         Returns:
-            A list of Q lists of k dicts; None where there is no item.
+            A list of Q lists of k dicts; None where there is no item, or none any more.
         """
         return self.read_metadata()
 

@@ -74,8 +74,7 @@ class LinkedEmbedder:
     def embedder(self) -> keras.Model | None:
         """The model, which is loaded now if it was not needed before."""
         if isinstance(self._source, Path):
-            # Keras's safe mode refuses code in the file, and imports no classes of strangers.
-            self._source = keras.models.load_model(self._source, compile=False, safe_mode=True)
+            self._source = _load(self._source)
         return self._source
 
     def settings(self) -> dict[str, Any]:
@@ -90,12 +89,16 @@ class LinkedEmbedder:
         Args:
             settings: The settings that are stored now.
             path: Where the embedder is stored now, or None.
+
+        Raises:
+            Exception: If it can't be loaded. Then the one before stays.
         """
         if not self._is_stored or path is None:
             return
-        is_loaded = not isinstance(self._source, Path)
-        if not is_loaded or settings.get("embedder") != self.digest():
-            self._source, self._digests = path, None
+        if isinstance(self._source, Path):
+            self._source = path
+        elif settings.get("embedder") != self.digest():
+            self._source, self._digests = _load(path), None
         self.image_options = dict(settings.get("image_options", {}))
 
     def digest(self) -> str | None:
@@ -165,6 +168,14 @@ class LinkedEmbedder:
     def read_image(self, source: str | os.PathLike[str] | bytes) -> np.ndarray:
         """Reads an image file as the embedder takes it, see `read_one`."""
         return read_one(self.embedder, source, self.image_options)
+
+
+def _load(path):
+    if not path.exists():
+        hint = "Another process has replaced the gallery. Call reload() first."
+        refuse("embedder", "be in the gallery's folder", f"{path}, which is gone", hint)
+    # Keras's safe mode refuses code in the file, and imports no classes of strangers.
+    return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def _with_progress(batches, count, verbose):

@@ -80,11 +80,11 @@ class Searcher:
                 allowed = ~storage.removed
                 options = {"allowed": allowed, "settings": self.settings}
                 self._built = Index.build(self.index, storage.segments, **options)
-            self._state = storage, storage.numbering, storage.num_rows
+            self._state = storage.numbering, storage.num_rows
         return self._built
 
     def _is_outdated(self, storage):
-        if self._built is None or self._state[:2] != (storage, storage.numbering):
+        if self._built is None or self._state[0] is not storage.numbering:
             return True
-        most = self._state[2] if self.index == "int8" else GROWTH * self._state[2]
+        most = self._state[1] if self.index == "int8" else GROWTH * self._state[1]
         return storage.num_rows > most

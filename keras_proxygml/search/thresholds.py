@@ -59,6 +59,7 @@ class Outcomes:
     Attributes:
         thresholds: One that accepts nothing, and then every similarity at which some query is
             accepted, falling. `[T]`.
+        num_classes: One more than the greatest number of a class.
     """
 
     def __init__(self, matches):
@@ -79,9 +80,9 @@ class Outcomes:
         # What is right depends on the query's class alone, and the rest on two classes.
         self._first, self._second = first[order], np.where(is_right, -1, second)[order]
         self._is_known, self._is_right = is_known[order], is_right[order]
-        self._num_classes = int(max(classes.max(), matches.other_classes.max())) + 1
-        self._unknown = np.bincount(classes, minlength=self._num_classes)
-        self._known = np.bincount(classes[known], minlength=self._num_classes)
+        self.num_classes = int(max(classes.max(), matches.other_classes.max())) + 1
+        self._unknown = np.bincount(classes, minlength=self.num_classes)
+        self._known = np.bincount(classes[known], minlength=self.num_classes)
         asked = np.unique(classes)
         self._strata = asked, np.setdiff1d(matches.other_classes, [*asked, -1])
 
@@ -98,7 +99,7 @@ class Outcomes:
             `Rates`, `[R, T]` each, or `[1, T]`.
         """
         if weights is None:
-            weights = np.ones((1, self._num_classes))
+            weights = np.ones((1, self.num_classes))
         padded = np.concatenate([weights, np.ones((len(weights), 1))], axis=1)  # -1 is the last
         # The weight of the query's class alone would vary too little: classes that look alike come
         # in pairs. The product varies rather too much, which is the safe side (Owen 2007).
@@ -119,7 +120,7 @@ class Outcomes:
 
         As many classes of queries are drawn as there are, and as many others of the gallery.
         """
-        weights = np.zeros((times, self._num_classes))
+        weights = np.zeros((times, self.num_classes))
         for classes in self._strata:
             if len(classes):
                 share = np.full(len(classes), 1 / len(classes))
@@ -146,7 +147,9 @@ def drawn_thresholds(outcomes, target, resamples, seed, numbers=2**21):
         Two arrays, `[resamples]`.
     """
     rng = np.random.default_rng(seed)
-    step = max(2, numbers // len(outcomes))
+    # A draw has a weight per class, and what it accepts is summed per query.
+    widest = max(len(outcomes), outcomes.num_classes)
+    step = min(resamples, max(2, numbers // widest))
     thresholds, false_accepts = [], []
     for _ in range(0, resamples, step):
         rates = outcomes.rates(outcomes.draw(rng, step))

@@ -66,11 +66,7 @@ class Searching:
     """
 
     def __init__(self, gallery: Gallery) -> None:
-        shape = getattr(gallery.embedder, "input_shape", (None,) * 4)
-        if not takes_images(gallery.embedder) or shape[1] != shape[2]:
-            has = "no embedder" if gallery.embedder is None else f"an embedder of inputs {shape}"
-            hint = "Make the gallery with Gallery(embedder), of images [B, S, S, 3]."
-            refuse("gallery", "have an embedder of square color images to be served", has, hint)
+        _check_takes_images(gallery.embedder)
         gallery.freeze_embedder()
         self.gallery = gallery
         self.embedder = 0
@@ -116,14 +112,12 @@ class Searching:
 
     def item(self, name: str) -> Item | None:
         """The item of an id, which is written as text; None if there is none."""
-        candidates: list[int | str] = [name]
-        if name.removeprefix("-").isdecimal():
-            candidates.append(int(name))
+        kinds = [str, int] if name.removeprefix("-").isdecimal() else [str]
         with self._lock:
-            for candidate in candidates:
+            for kind in kinds:
                 try:
-                    return self.gallery.get([candidate])[0]
-                except ValueError:
+                    return self.gallery.get([kind(name)])[0]
+                except ValueError:  # also of int, which refuses thousands of digits
                     continue
         return None
 
@@ -142,9 +136,10 @@ class Searching:
         """The state of the gallery: how many items, the threshold, and what is wrong."""
         with self._lock:
             calibration, count = self.gallery.calibration, len(self.gallery)
+            num_labeled = self.gallery.num_labeled
         warning = self.problem
         if calibration is not None and count:
-            warning = warning or calibration.outgrown_by(count)
+            warning = warning or calibration.outgrown_by(num_labeled)
         threshold = None if calibration is None else calibration.threshold
         return {"num_items": count, "threshold": threshold, "warning": warning}
 
@@ -159,7 +154,8 @@ class Searching:
         try:
             self._reload()
         except Exception as error:
-            # The gallery as it was still answers. The next look tries again.
+            # The gallery as it was still answers if the new one or its embedder can't be read. The
+            # next look tries again.
             problem = f"The gallery has changed, but can't be read. {error}"
             if problem != self.problem:
                 log.warning(problem)
@@ -171,8 +167,9 @@ class Searching:
         before = self.gallery.embedder
         with self._lock:
             self.gallery.reload()
-            is_other = self.gallery.embedder is not before  # which loads it
+            is_other = self.gallery.embedder is not before
             self.embedder += is_other
+        _check_takes_images(self.gallery.embedder)
         if is_other:
             self.warm_up()
 
@@ -239,6 +236,14 @@ class Searching:
         except ValueError:  # no item has a label
             return None
         return {"label": found.nearest_labels[0], "similarity": float(found.similarities[0])}
+
+
+def _check_takes_images(embedder):
+    shape = getattr(embedder, "input_shape", (None,) * 4)
+    if not takes_images(embedder) or shape[1] != shape[2]:
+        has = "no embedder" if embedder is None else f"an embedder of inputs {shape}"
+        hint = "Make the gallery with Gallery(embedder), of images [B, S, S, 3]."
+        refuse("gallery", "have an embedder of square color images to be served", has, hint)
 
 
 def _split(places):

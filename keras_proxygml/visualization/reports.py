@@ -48,7 +48,7 @@ def report(
         embeddings: Vectors of the images, `[M, D]`, or an embedder, a `keras.Model`, that makes
             them.
         images: The test images: `ImageFiles`, M paths, or arrays `[M, height, width, channels]` as
-            in `plot_neighbors`.
+            in `plot_neighbors`. An embedder takes arrays of one shape.
         labels: Class of each image. `[M]`, integers or strings. None takes those of `ImageFiles`.
         class_names: Name of each class, `class_names[label]`.
         train: Training images, to look for test images among them. As `images`.
@@ -89,8 +89,7 @@ def report(
         refuse("labels", "be of at least two classes", received, "Strangers are part of the test.")
     trained = _training(embeddings, train, train_embeddings, reading)
     others = {
-        name: _baseline(name, given, tested, images, reading)
-        for name, given in (baselines or {}).items()
+        name: _baseline(name, given, tested, reading) for name, given in (baselines or {}).items()
     }
     found = contents(
         tested,
@@ -112,7 +111,7 @@ def _check_numbers(neighbors, max_images, megabytes, threshold):
     check_integer("max_images", max_images, 100)
     check_number("megabytes", megabytes, "[2, inf)", "The page itself takes about one.")
     if threshold is not None:
-        check_number("threshold", threshold, "[-1, 1]", "It is a cosine.")
+        check_number("threshold", threshold, "[-1, inf)", "It is a cosine.")
 
 
 def _training(embeddings, train, train_embeddings, reading):
@@ -129,13 +128,12 @@ def _training(embeddings, train, train_embeddings, reading):
     return examples("train", vectors, train, None, None, reading, labeled=False)
 
 
-def _baseline(name, embeddings, tested, images, reading):
-    """Vectors of another embedder for the test images, `[M, D]`."""
-    inputs = tested.images
+def _baseline(name, embeddings, tested, reading):
+    """Vectors of another embedder, `[n, D]`, and their places among the test images, `[n]`."""
     if not hasattr(embeddings, "predict"):
         embeddings = np.asarray(embeddings)
         if len(embeddings) == tested.given_count:
-            return embeddings[tested.places]
+            return embeddings[tested.places], np.arange(len(tested.places))
         received = f"{len(embeddings)} vectors of {name!r}"
         refuse("baselines", f"have {tested.given_count} vectors each, one per image", received)
-    return vectors_of("images", embeddings, inputs, reading)[0]
+    return vectors_of("images", embeddings, tested.images, reading)

@@ -1,14 +1,18 @@
 """The commands on a run in miniature."""
 
+import io
 import json
 import os
 import shutil
+import sys
 
 import numpy as np
 import pytest
 from small_photos import write
 
 from keras_proxygml import metrics
+from keras_proxygml.cli import pages
+from keras_proxygml.cli import run as run_command
 from keras_proxygml.search import Gallery
 from keras_proxygml.training import open_run
 
@@ -79,6 +83,58 @@ def test_a_query_below_the_threshold_is_unknown(cli, trained, photos):
     assert f"{query}: unknown, below the threshold 1.500" in out
 
 
+@pytest.mark.parametrize(("options", "known"), [(["--threshold", -1], True), ([], None)])
+def test_k_changes_neither_the_label_nor_whether_it_is_known(cli, a_run, photos, options, known):
+    query = sorted(photos.rglob("*.jpg"))[0]
+    run = open_run(a_run)
+    with Gallery.load(run.gallery_path, run.embedder) as gallery:
+        gallery.update([str(query)], [query], [None])
+        gallery._storage.set(calibration=None)
+        (label,) = gallery.identify(query, threshold=-1).labels
+    for k in (1, 48):
+        (found,) = json.loads(cli("search", a_run, query, "-k", k, "--json", *options)[1])
+        assert found["hits"][0]["label"] is None
+        assert (found["label"], found["known"]) == (label, known)
+
+
+def test_any_label_is_printed_in_any_encoding(cli, a_run, photos, monkeypatch):
+    query = sorted(photos.rglob("*.jpg"))[0]
+    assert cli("index", a_run, query, "--label", "椅子🪑")[0] == 0
+    for options in ([], ["--json"]):
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+        command = ["search", a_run, query, "-k", 1, "--threshold", 0.5, *options]
+        assert run_command([*map(str, command)]) == 0
+        printed = sys.stdout.buffer.getvalue().decode("cp1252")
+        assert r"\u6905\u5b50" in printed
+    assert json.loads(printed)[0]["label"] == "椅子🪑"
+
+
+def test_an_error_of_the_report_comes_after_the_results(cli, a_run, photos, monkeypatch):
+    def fail(*_):
+        raise ValueError("`threshold` must be a cosine.")
+
+    monkeypatch.setattr(pages, "write", fail)
+    options = ["--recipe", "demo", "--image-size", "16", "--epochs", "1"]
+    code, out, err = cli("train", photos, "--output", a_run, *options)
+    assert code == 1
+    assert "On classes that were not trained on:" in out
+    assert "error: `threshold` must be a cosine." in err
+
+
+def test_an_export_leaves_out_images_that_cannot_be_read(cli, a_run, photos, tmp_path):
+    copy = shutil.copytree(photos, tmp_path / "photos")
+    description = json.loads((a_run / "run.json").read_text())
+    description["test"]["folder"] = str(copy)
+    (a_run / "run.json").write_text(json.dumps(description))
+    broken = open_run(a_run).test_files().paths[3]
+    with open(broken, "w") as file:
+        file.write("no image")
+    code, out, err = cli("export", a_run, "--format", "saved_model")
+    assert code == 0
+    assert f"Skipped {broken}, which cannot be read." in err
+    assert "on 23 images" in out
+
+
 @pytest.mark.slow
 def test_a_gallery_without_threshold_says_so(cli, a_run, photos):
     run = open_run(a_run)
@@ -128,8 +184,8 @@ def test_index_adds_updates_and_removes(cli, a_run, photos, tmp_path):
 def test_a_gallery_that_outgrew_its_threshold_says_so(cli, a_run, tmp_path):
     for i, pixels in enumerate(np.random.default_rng(3).uniform(0, 255, (60, 16, 16, 3))):
         write(tmp_path / f"more/{i}.jpg", pixels)
-    out = cli("index", a_run, tmp_path / "more", "--no-labels")[1]
-    assert "calibrated on a gallery of 48 items" in out
+    out = cli("index", a_run, tmp_path / "more", "--label", "noise")[1]
+    assert "calibrated on a gallery of 48 labeled items" in out
     assert f"keras-proxygml index {a_run} --calibrate" in out
 
 

@@ -166,6 +166,23 @@ def test_the_shorter_side_is_that_of_evaluation(tmp_path, embedder):
     assert np.abs(vector - embedder.predict(other, verbose=0)).max() > 0.05
 
 
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", ["check", "calibration"])
+def test_an_image_that_cannot_be_read_is_named(tmp_path, embedder, name):
+    paths = [tmp_path / f"{n}.png" for n in range(4)]
+    for number, path in enumerate(paths):
+        path.write_bytes(encode(photo(60, 45, number), "PNG"))
+    paths[2].write_bytes(b"no image")
+    files = ImageFiles(paths, [0, 0, 1, 1], "ab")
+    message = f"`{name}` must be images that can be read. Received: .*/2.png, which cannot be read."
+    format, quantize = ("saved_model", None) if name == "check" else ("litert", "int8")
+    need(format)
+    path = tmp_path / "model.tflite"
+    with pytest.raises(ValueError, match=message):
+        export(embedder, path, format=format, quantize=quantize, **{name: files})
+    assert not path.exists()
+
+
 @pytest.mark.slow
 @pytest.mark.tensorflow
 def test_an_earlier_export_is_replaced_only_on_demand(tmp_path, embedder, images):

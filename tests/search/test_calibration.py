@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 
 import hypothesis
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from keras_proxygml.metrics import BestMatches, best_matches
 from keras_proxygml.search.calibration import Calibration, calibrate
+from keras_proxygml.search.thresholds import Outcomes, Target, drawn_thresholds
 
 QUICK = {"resamples": 5}
 
@@ -168,6 +170,19 @@ def test_draws_depend_on_the_seed_alone():
     assert found[0] != found[2]
 
 
+@pytest.mark.parametrize(("resamples", "numbers"), [(2, 2**18), (200, 10_000)])
+def test_draws_take_little_memory_with_few_queries_and_many_classes(resamples, numbers):
+    rng = np.random.default_rng(0)
+    own, other = rng.random((2, 20))
+    outcomes = Outcomes(made(own, other, np.arange(20), np.arange(980, 1000)))
+    tracemalloc.start()
+    drawn = drawn_thresholds(outcomes, Target("f1", None), resamples, 0, numbers)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [len(x) for x in drawn] == [resamples] * 2
+    assert peak < 500_000
+
+
 def test_a_gallery_outgrows_its_threshold():
     matches = best_matches(*clusters(60, 5, 16, 0))
     found = calibrate(matches, false_accept_rate=0.05)
@@ -175,7 +190,7 @@ def test_a_gallery_outgrows_its_threshold():
     assert found.outgrown_by(100) is None
     reason = found.outgrown_by(3000)
     assert re.search(
-        r"on a gallery of 300 items, and the gallery has 3000 now.*up to 50.00%", reason
+        r"on a gallery of 300 labeled items, and the gallery has 3000 now.*up to 50.00%", reason
     )
 
 
@@ -217,7 +232,7 @@ def test_nothing_to_confuse():
     assert found.threshold == 0.5
     assert reached(found) == (0, 1, 1, 1)
     assert found.outgrown_by(150) is None
-    assert found.outgrown_by(250)
+    assert "so more unknown queries may be accepted" in found.outgrown_by(250)
 
 
 def test_numpy_may_raise_on_everything():

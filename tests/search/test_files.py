@@ -1,6 +1,7 @@
 """A gallery follows image files: new, changed, unreadable ones."""
 
 import os
+import sys
 
 import keras
 import numpy as np
@@ -89,6 +90,42 @@ def test_files_without_labels(embedder, photos):
     index_files(gallery, files, labeled=False)
     assert {label for label, _ in held(gallery).values()} == {None}
     assert len(index_files(gallery, files, labeled=False).unchanged) == 4
+
+
+def test_labels_are_taken_away(embedder, photos):
+    gallery = Gallery(embedder)
+    files = class_folders(photos)
+    index_files(gallery, files)
+    assert len(index_files(gallery, files, labeled=False).updated) == 4
+    assert {label for label, _ in held(gallery).values()} == {None}
+
+
+def test_metadata_of_users_stay(embedder, photos):
+    gallery = Gallery(embedder)
+    files = class_folders(photos)
+    gallery.add([*files.paths], ["warm"] * 4, metadata=[{"shop": name} for name in "abcd"])
+    for _ in range(2):  # the first time, the items lack the sizes of their files
+        found = index_files(gallery, files)
+        assert len(found.updated) + len(found.unchanged) == 4
+        items = gallery.get([*files.paths])
+        assert "".join(x.metadata["shop"] for x in items) == "abcd"
+        assert {x.label for x in items} == {"cold", "warm"}
+        assert all(x.metadata["bytes"] == os.path.getsize(x.id) for x in items)
+        write(photos / "warm/0.png", (9, 9, 9))
+        os.utime(photos / "warm/0.png", (1, 1))
+    assert [os.path.basename(x) for x in found.updated] == ["0.png"]
+    assert len(index_files(gallery, files).unchanged) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_not_unicode_is_unreadable(embedder, photos):
+    odd = os.fsencode(photos / "warm") + b"/\xff.png"
+    os.rename(photos / "warm/0.png", odd)
+    gallery = Gallery(embedder)
+    with pytest.warns(UserWarning, match=r"Skipped .*, which cannot be read\. Its path is not U"):
+        found = index_files(gallery, class_folders(photos))
+    assert found.unreadable == [os.fsdecode(odd)]
+    assert [os.path.basename(x) for x in found.added] == ["1.png", "2.png", "3.png"]
 
 
 def test_a_file_that_occurs_twice_is_refused(embedder, photos):

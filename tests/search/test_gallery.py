@@ -236,8 +236,17 @@ def test_an_outgrown_threshold_warns():
     gallery.calibrate(false_accept_rate=0.05)
     items, classes = vectors(per_class=30, seed=10)
     gallery.add(items, [f"class {c}" for c in classes])
-    with pytest.warns(UserWarning, match=r"calibrated on a gallery of 96 items.*has 456 now"):
+    with pytest.warns(UserWarning, match=r"on a gallery of 96 labeled items.*has 456 now"):
         gallery.identify(items[:1])
+
+
+def test_items_without_label_do_not_outgrow_a_threshold(recwarn):
+    gallery = filled()
+    gallery.calibrate(false_accept_rate=0.05)
+    items, _ = vectors(per_class=30, seed=10)
+    gallery.add(items)
+    gallery.identify(items[:1])
+    assert (gallery.num_labeled, len(recwarn)) == (96, 0)
 
 
 def test_prototypes_are_means():
@@ -310,6 +319,20 @@ def test_save_elsewhere_leaves_the_first_folder(tmp_path):
         assert (len(first), len(second)) == (96, 95)
 
 
+@pytest.mark.parametrize("is_replaced", [True, False])
+def test_a_folder_that_is_gone_is_not_saved_to(tmp_path, is_replaced):
+    gallery = filled()
+    gallery.save(tmp_path / "a")
+    gallery.save(tmp_path / "a")  # has all changes already
+    (tmp_path / "a").rename(tmp_path / "old")
+    if is_replaced:
+        with filled() as other:
+            other.save(tmp_path / "a")
+    with pytest.raises(ValueError, match="has been replaced or deleted since"):
+        gallery.save(tmp_path / "a")
+    gallery.close()
+
+
 def test_prints_its_size(tmp_path):
     gallery = filled()
     assert repr(gallery) == "<Gallery of 96 items>"
@@ -323,3 +346,31 @@ def test_metadata_may_have_no_fields():
     gallery = Gallery()
     gallery.add(np.eye(3), metadata={})
     assert gallery.search(np.eye(3), k=1).metadata() == [[{}]] * 3
+
+
+def test_metadata_are_those_of_the_hits_after_rows_have_changed(tmp_path):
+    gallery = Gallery()
+    names = list("abcde")
+    gallery.add(np.eye(5), ids=names, metadata=[{"name": name} for name in names])
+    hits = gallery.search(np.eye(5)[2:], k=1)
+    expected = [[{"name": name}] for name in "cde"]
+    gallery.remove(["a"])
+    gallery.compact()
+    assert hits.metadata() == expected
+    gallery.save(tmp_path / "a")
+    assert hits.metadata() == expected
+    gallery.remove(["d"])
+    gallery.compact()
+    assert hits.metadata() == [[{"name": "c"}], [None], [{"name": "e"}]]
+    gallery.close()
+
+
+def test_an_id_is_not_given_twice():
+    gallery = Gallery()
+    gallery.add(np.eye(5))
+    gallery.remove([3, 4])
+    gallery.compact()
+    assert gallery.add(np.eye(5)[:1]) == [5]
+    gallery.remove([5])
+    gallery.compact()
+    assert gallery.add(np.eye(5)[:1]) == [6]

@@ -162,14 +162,42 @@ def test_another_embedder_is_refused(tmp_path):
         assert loaded.search(images(), k=1).ids[:, 0].tolist() == list(range(6))
 
 
-def test_a_trained_embedder_is_refused():
+def test_a_trained_embedder_is_refused(tmp_path):
     model = embedder()
     gallery = Gallery(model)
     gallery.add(images())
     model.layers[-1].bias.assign(np.ones(6))
-    for use in (gallery.search, gallery.add, lambda x: gallery.update(range(6), x)):
+    uses = [lambda use=use: use(images()) for use in (gallery.search, gallery.add)]
+    uses += [lambda: gallery.update(range(6), images())]
+    uses += [gallery.prototypes, lambda: gallery.save(tmp_path / "a.gallery")]
+    for use in uses:
         with pytest.raises(ValueError, match="`embedder` must be the one that made"):
-            use(images())
+            use()
+    assert not (tmp_path / "a.gallery").exists()
+
+
+def test_the_embedder_of_an_empty_gallery_may_be_trained(tmp_path):
+    model = embedder()
+    with Gallery(model) as gallery:
+        gallery.save(tmp_path / "a.gallery")
+        model.layers[-1].bias.assign(np.ones(6))
+        gallery.add(images())
+    with Gallery.load(tmp_path / "a.gallery") as loaded:
+        assert loaded.search(images(), k=1).ids[:, 0].tolist() == list(range(6))
+
+
+def test_an_embedder_that_another_process_has_replaced(tmp_path):
+    with Gallery(embedder()) as gallery:
+        gallery.add(images())
+        gallery.save(tmp_path / "a.gallery")
+    with Gallery.load(tmp_path / "a.gallery") as reader:
+        with Gallery(embedder(seed=1)) as other:
+            other.add(images()[::-1])
+            other.save(tmp_path / "a.gallery")
+        with pytest.raises(ValueError, match=r"which is gone.*Call reload\(\) first"):
+            reader.search(images(), k=1)
+        reader.reload()
+        assert reader.search(images(), k=1).ids[:, 0].tolist() == list(range(6))[::-1]
 
 
 def test_progress_is_shown_when_asked(capsys):

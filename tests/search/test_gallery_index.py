@@ -103,3 +103,17 @@ def test_pca_is_part_of_the_embedder(tmp_path):
     assert -0.1 < cost.difference < 0.1
     with pytest.raises(ValueError, match="`gallery` must have an embedder"):
         Gallery().with_pca(2)
+
+
+def test_codes_are_made_again_for_another_gallery_at_the_path(tmp_path):
+    items = np.random.default_rng(0).normal(size=(60, 8))
+    for name in "ab":
+        with Gallery(index="int8") as gallery:
+            gallery.add(items if name == "a" else items[:30:-1])
+            gallery.save(tmp_path / name)
+    with Gallery.load(tmp_path / "a") as reader:
+        reader.search(items, k=1)
+        (tmp_path / "a").rename(tmp_path / "old")
+        (tmp_path / "b").rename(tmp_path / "a")
+        reader.reload()
+        assert reader.search(items[:30:-1], k=1).ids[:, 0].tolist() == list(range(29))

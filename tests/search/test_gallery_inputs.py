@@ -101,6 +101,22 @@ REFUSED = {
         lambda: Gallery().add(EYE, metadata={"n": [1]}),
         "`metadata` must have columns of 4 values",
     ),
+    "a column that is a number": (
+        lambda: Gallery().add(EYE[:1], metadata={"price": 3}),
+        "`metadata['price']` must be a list or an array, [N]. Received: metadata['price']=3.",
+    ),
+    "a column that is a string": (
+        lambda: Gallery().add(EYE, metadata={"shop": "AABB"}),
+        "`metadata['shop']` must be a list or an array, [N]",
+    ),
+    "a column that is an array of no dimension": (
+        lambda: Gallery().add(EYE[:1], metadata={"price": np.array(3)}),
+        "`metadata['price']` must be a list or an array, [N]",
+    ),
+    "metadata that is a number": (
+        lambda: Gallery().add(EYE, metadata=3),
+        "`metadata` must be one dict per item, or a dict of columns. Received: 3.",
+    ),
     "metadata that is a list": (
         lambda: Gallery().add(EYE, metadata=[[1]] * 4),
         "`metadata` must be dicts",

@@ -5,6 +5,16 @@ import pytest
 from storages import fill, vectors
 
 
+class Column:
+    """What a column of a pandas table is here: NumPy makes an array of it."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
 @pytest.mark.parametrize(
     ("conditions", "rows"),
     [
@@ -24,6 +34,13 @@ from storages import fill, vectors
         ({"shop": "A\0"}, []),
         ({"price": [2**70, 10]}, [0, 4]),
         ({"price": np.int64(10)}, [0, 4]),
+        ({"shop": np.array(["A"])}, [0, 3]),
+        ({"shop": np.array(["A", "C"], object)}, [0, 3, 4]),
+        ({"shop": Column(["A", "C"])}, [0, 3, 4]),
+        ({"price": np.array([10, 20.5])}, [0, 1, 4]),
+        ({"price": np.array(10)}, [0, 4]),
+        ({"price": range(9, 12)}, [0, 4]),
+        ({"price": {np.float64(10), None}}, [0, 2, 3, 4, 5, 6, 7]),
         ({}, [0, 1, 2, 3, 4, 5, 6, 7]),
     ],
 )
@@ -48,3 +65,19 @@ def test_an_unknown_field_is_refused(storage):
     fill(storage)
     with pytest.raises(ValueError, match=r"`where` must name fields of the metadata: .*'shop'"):
         storage.rows_where({"shop": "A", "shelf": 3})
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"A": 1}, r"JSON's plain values, or lists \[N\] of them. Received: 'shop': .*, a dict"),
+        (iter(["A"]), "JSON's plain values, .* a list_iterator"),
+        (np.array([["A", "C"]]), r"JSON's plain values, .* \['A', 'C'\], a list"),
+        ([b"A"], "JSON's plain values, .* b'A', a bytes"),
+        (np.array([1, np.nan]), "finite numbers. Received: 'shop': nan"),
+    ],
+)
+def test_other_containers_and_values_are_refused(storage, value, message):
+    fill(storage)
+    with pytest.raises(ValueError, match=f"`where` must have {message}"):
+        storage.rows_where({"shop": value})

@@ -75,6 +75,58 @@ def test_reload_maps_only_new_segments(path):
         assert len(reader.segments) == 2
 
 
+def _move_another_here(path, count=2):
+    """Puts another gallery at a path. Its catalog has the same name and version."""
+    with Storage.create(path.with_name("other")) as other:
+        other.append(vectors(count) + 1, [f"new {i}" for i in range(count)], ["x"] * count)
+    path.rename(path.with_name("old"))
+    path.with_name("other").rename(path)
+
+
+def test_another_gallery_at_the_path_is_not_written_to(path):
+    with Storage.open(path) as late, Storage.open(path) as writer:
+        writer.set(threshold=0.5)
+        _move_another_here(path)
+        with pytest.raises(ValueError, match=r"has changed since it was loaded. Call reload"):
+            late.remove([0])
+        with pytest.raises(ValueError, match="has been replaced or deleted since"):
+            writer.remove([0])
+    with Storage.open(path) as there:
+        there.verify()
+        assert there.ids(range(2)) == ["new 0", "new 1"]
+        assert there.settings == {}
+
+
+def test_reload_shows_another_gallery_at_the_path(path):
+    with Storage.open(path) as reader:
+        numbering = reader.numbering
+        reader.reload()
+        assert reader.numbering is numbering
+        assert reader.is_labeled().tolist() == [False, False]
+        _move_another_here(path)
+        reader.reload()
+        assert reader.numbering is not numbering
+        assert reader.is_labeled().tolist() == [True, True]
+        np.testing.assert_array_equal(reader.segments[0], vectors(2) + 1)
+        reader.remove([0])
+
+
+def test_a_reload_that_cannot_be_followed_changes_nothing(path):
+    def fail(settings, embedder_path):
+        assert (settings, embedder_path) == ({"threshold": 0.5}, None)
+        raise OSError("no embedder")
+
+    with Storage.open(path) as reader:
+        with Storage.open(path) as writer:
+            writer.append(vectors(1), ["c"])
+            writer.set(threshold=0.5)
+        with pytest.raises(OSError, match="no embedder"):
+            reader.reload(fail)
+        assert (len(reader), reader.settings) == (2, {})
+        reader.reload()
+        assert (len(reader), reader.settings) == (3, {"threshold": 0.5})
+
+
 def test_a_storage_that_is_forgotten_is_closed(path):
     storage = Storage.open(path)
     storage.append(vectors(1), ["c"])

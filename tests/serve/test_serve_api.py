@@ -92,6 +92,7 @@ def test_integers_as_ids(tmp_path):
                 "thumbnail": None,
             }
             assert client.get("/items/4").status_code == 404
+            assert client.get(f"/items/{'1' * 5000}").status_code == 404
             assert client.get("/thumbnails/5").status_code == 404
 
 

@@ -139,6 +139,37 @@ def test_a_damaged_or_missing_folder_leaves_the_old_gallery(saved, caplog):
         assert search(client, picture(COLORS["red"]), k=1).json()["label"] == "red"
 
 
+class Unregistered(keras.layers.Layer):
+    """A layer that a saved embedder can't be loaded with."""
+
+    def call(self, inputs):
+        return inputs
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_embedder_that_cannot_be_loaded_leaves_the_old_gallery(saved, tmp_path):
+    def replace(embedder):
+        with Gallery(embedder) as other:
+            fill(other, tmp_path / "pictures")
+            other.save(saved)
+
+    def warning_of_a_search():
+        found = search(client, picture(COLORS["red"]), k=1).json()
+        assert found["nearest_label"] == "red"
+        return found["warning"]
+
+    with Gallery.load(saved) as gallery, client_of(gallery) as client:
+        images = keras.Input((8, 8, 3))
+        pooled = keras.layers.GlobalAveragePooling2D()(images)
+        replace(keras.Model(images, Unregistered()(pooled)))
+        assert "can't be read" in warning_of_a_search()
+        replace(keras.Model(images, keras.layers.Rescaling(0.5)(pooled)))
+        assert warning_of_a_search() is None
+        replace(keras.Model(images, keras.layers.Rescaling(0.25)(pooled)))
+        assert warning_of_a_search() is None
+        assert gallery.embedder.layers[-1].scale == 0.25
+
+
 @pytest.mark.usefixtures("quick")
 def test_an_idle_server_sees_changes(saved):
     with Gallery.load(saved) as gallery, client_of(gallery) as client:

@@ -62,6 +62,11 @@ def test_a_link_with_the_token_opens_the_page(stranger):
     assert stranger.post("/search", **SEARCH).status_code == 200
 
 
+def test_an_odd_cookie_beside_the_token_does_no_harm(stranger):
+    for cookies in ('prefs={"x": 1}; keras_proxygml_token=%s', 'keras_proxygml_token=%s; a"b; ='):
+        assert stranger.get("/about", headers={"Cookie": cookies % TOKEN}).status_code == 200
+
+
 def test_health_needs_no_token(stranger):
     assert stranger.get("/health").json()["status"] == "ok"
 

@@ -118,6 +118,12 @@ def test_threshold_lets_in_one_percent_of_strangers():
     assert contents._threshold(0.3, strangers) == 0.3
 
 
+def test_threshold_may_exceed_one(tmp_path):
+    threshold = float(np.nextafter(1, 2))  # as of a calibration that accepts not even equal vectors
+    path = report(tmp_path / "a.html", *examples(), threshold=threshold)
+    assert data_of(path.read_text(encoding="utf-8"))["threshold"]["start"] == threshold
+
+
 def test_pictures_are_the_images(made):
     import base64
     import io
@@ -163,6 +169,42 @@ def test_embedder_and_files_of_which_some_are_broken(tmp_path):
     data = data_of(path.read_text(encoding="utf-8"))
     assert len(data["titles"]) == 12  # these have vectors
     assert data["pictures"][0]["items"] == [0, 1, 2, 3, 5, 6, 7, 8, 10, 11]
+
+
+@pytest.mark.tensorflow
+def test_baseline_without_a_broken_file(tmp_path):
+    vectors, images, labels = examples()
+    paths = [str(tmp_path / f"{i}.png") for i in range(24)]
+    for path, image in zip(paths, images, strict=True):
+        Image.fromarray(image).save(path)
+    (tmp_path / "4.png").write_bytes(b"<no image>")
+    model = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Flatten()])
+    given = {"baselines": {"untrained": model}, "image_options": {"shorter_side": 24}}
+    with pytest.warns(UserWarning, match="cannot be read"):
+        path = report(tmp_path / "a.html", vectors, paths, labels, **given)
+    row = re.search(r'<th scope="row">MAP@R</th>(.*?)</tr>', path.read_text("utf-8"), re.S)[1]
+    shown = [float(x) for x in re.findall(r"<td>\s*([\d.]+)", row)]
+    read = np.arange(24) != 4
+    pixels = images.reshape(24, -1)[read].astype("float32")
+    expected = [
+        100 * retrieval_metrics(x, y)["map@r"]
+        for x, y in [(vectors, labels), (pixels, labels[read])]
+    ]
+    np.testing.assert_allclose(shown[:2], expected, atol=0.05)
+
+
+def test_embedder_takes_a_list_of_arrays_of_one_shape(tmp_path):
+    _, images, labels = examples()
+    model = keras.Sequential([keras.Input((24, 24, 3)), keras.layers.Flatten()])
+    pages = [
+        report(tmp_path / f"{i}.html", model, x, labels, baselines={"same": model}).read_bytes()
+        for i, x in enumerate([images, list(images)])
+    ]
+    assert pages[0] == pages[1]
+    others = [*images[:-1], images[-1, :20]]
+    message = r"`images` must have one shape, .* 2 shapes, such as \(20, 24, 3\) and \(24, 24, 3\)"
+    with pytest.raises(ValueError, match=message):
+        report(tmp_path / "a.html", model, others, labels)
 
 
 def test_training_files_have_their_own_classes(tmp_path):
@@ -239,7 +281,7 @@ def test_collapsed_embedder(tmp_path, monkeypatch):
         ({"baselines": {"x": np.eye(3)}}, "`baselines` must have 24 vectors each"),
         ({"train": [1]}, "`train_embeddings` must be None if `embeddings` is an embedder"),
         ({"train_embeddings": np.eye(8)}, "`train` must be given with `train_embeddings`"),
-        ({"threshold": 2}, r"`threshold` must be in \[-1, 1\]"),
+        ({"threshold": -2}, r"`threshold` must be in \[-1, inf\)"),
         ({"neighbors": 0}, "`neighbors` must be an integer of 1"),
         ({"max_images": 10}, "`max_images` must be an integer of 100"),
         ({"megabytes": 1}, r"`megabytes` must be in \[2, inf\)"),

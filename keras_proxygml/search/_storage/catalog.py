@@ -11,8 +11,10 @@ from keras_proxygml.search._storage.database import (
     connect,
     count_connection,
     damage_of,
+    file_of,
 )
 from keras_proxygml.search._storage.files import delete_files, refuse_damaged
+from keras_proxygml.search._storage.lookups import NEXT_ID
 from keras_proxygml.search._storage.segments import Segment
 
 APPLICATION = 0x4B50474C
@@ -53,11 +55,14 @@ class Catalog:
     Args:
         path: The database, or `None` for one in memory.
         connection: The connection to it.
+
+    While it is open, no other file of the disk has its `file`, whatever happens to its name.
     """
 
     def __init__(self, path, connection):
         self.path = path
         self.connection = connection
+        self.file = None if path is None else file_of(path)
         # One connection serves all threads, one after the other.
         self.lock = threading.RLock()
 
@@ -189,8 +194,9 @@ class Catalog:
             first_row += segment.num_rows
 
     def settings(self):
-        """All settings, a dict."""
-        rows = self.connection.execute("SELECT name, value FROM settings")
+        """All settings that were set, a dict."""
+        query = "SELECT name, value FROM settings WHERE name != ?"
+        rows = self.connection.execute(query, (NEXT_ID,))
         return {name: json.loads(value) for name, value in rows}
 
     def write_settings(self, settings):

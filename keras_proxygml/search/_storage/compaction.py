@@ -25,6 +25,8 @@ def compact(home, contents):
         write = _segments_in_memory if path is None else _segments_in_folder
         new.write_segments(write(home, contents, keep, version))
         _copy_items(home.catalog, new, keep)
+        if contents.state.id_type == "int":  # the greatest one may be of a row that goes
+            new.write_settings({lookups.NEXT_ID: lookups.next_id(home.catalog.connection)})
         kept = int(keep.sum())
         state = contents.state._replace(version=version, num_rows=kept, num_removed=0)
         new.update_state(**state._asdict())
@@ -37,6 +39,7 @@ def compact(home, contents):
     else:
         new.finish()
         home.switch(finished(home.path, new, version)._replace(catalog_checksum=None))
+    home.numbering = object()
 
 
 def _segments_in_memory(home, contents, keep, version):

@@ -58,6 +58,15 @@ def check_files(path, checksum):
     check_unchanged(path, checksum)
 
 
+def file_of(path):
+    """Which file this is, or `None` if there is none. Another file with its name differs."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _log_size(path):
     try:
         return os.path.getsize(path.with_name(f"{path.name}-wal"))

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from keras_proxygml.checks import refuse
+from keras_proxygml.checks import as_array, refuse
 from keras_proxygml.search._storage.items import encode, is_comparable
+from keras_proxygml.search.arguments import plain_value
 
 
 def rows_where(connection, conditions, num_rows):
@@ -11,15 +12,15 @@ def rows_where(connection, conditions, num_rows):
 
     Args:
         connection: SQLite's connection.
-        conditions: A dict from the name of a field to its value; a list or tuple means any of its
-            values, and `None` means that the field is missing or null.
+        conditions: A dict from the name of a field to its value; a list, tuple, set, range or array
+            means any of its values, and `None` means that the field is missing or null.
         num_rows: Number of all rows.
 
     Returns:
         Whether a row meets all conditions. `[num_rows]`, bool.
 
     Raises:
-        ValueError: If no item has such a field.
+        ValueError: If no item has such a field, or metadata cannot have such a value.
     """
     known = [name for (name,) in connection.execute("SELECT name FROM fields ORDER BY name")]
     if unknown := [name for name in conditions if name not in known]:
@@ -27,9 +28,17 @@ def rows_where(connection, conditions, num_rows):
         refuse("where", f"name fields of the metadata: {fields}", ", ".join(map(repr, unknown)))
     result = np.ones(num_rows, bool)
     for name, value in conditions.items():
-        values = list(value) if isinstance(value, (list, tuple, set, frozenset)) else [value]
-        result &= _rows_with(connection, name, values, num_rows)
+        result &= _rows_with(connection, name, _values(name, value), num_rows)
     return result
+
+
+def _values(name, value):
+    """The values of a field that a condition allows, a list."""
+    if hasattr(value, "__array__"):  # an array, a pandas column, or a number of NumPy
+        value = as_array(value).tolist()
+    values = value if isinstance(value, (list, tuple, set, frozenset, range)) else [value]
+    allowed = "have JSON's plain values, or lists [N] of them"
+    return [plain_value("where", name, value, allowed) for value in values]
 
 
 def _rows_with(connection, name, values, num_rows):

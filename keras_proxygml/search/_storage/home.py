@@ -6,7 +6,7 @@ import re
 from keras_proxygml.checks import refuse
 from keras_proxygml.search._storage.catalog import Catalog
 from keras_proxygml.search._storage.contents import EMBEDDER, read_contents
-from keras_proxygml.search._storage.database import closed_checksum
+from keras_proxygml.search._storage.database import closed_checksum, file_of
 from keras_proxygml.search._storage.files import WriterLock, delete_files, refuse_damaged
 from keras_proxygml.search._storage.manifest import CATALOG, read_manifest, write_manifest
 from keras_proxygml.search._storage.segments import NAME as SEGMENT
@@ -49,12 +49,14 @@ class Home:
         catalog: The `Catalog`.
         path: The folder, or `None` in memory.
         manifest: The `Manifest`, or `None` in memory.
+        numbering: What tells whether rows have the same numbers, an object. By default a new one.
     """
 
-    def __init__(self, catalog, path=None, manifest=None):
+    def __init__(self, catalog, path=None, manifest=None, numbering=None):
         self.catalog = catalog
         self.path = path
         self.manifest = manifest
+        self.numbering = numbering or object()
         self.known = {}
         self._lock = None
         self._process = os.getpid()
@@ -73,9 +75,11 @@ class Home:
         """
 
         def action(manifest):
-            is_new = before is None or before.manifest.catalog != manifest.catalog
             address, checksum = path / manifest.catalog, manifest.catalog_checksum
-            home = cls(Catalog.open(address, checksum, thorough=is_new), path, manifest)
+            # A renamed folder may bring another gallery, whose catalog has the same name.
+            is_new = before is None or before.catalog.file != file_of(address)
+            numbering = None if is_new else before.numbering
+            home = cls(Catalog.open(address, checksum, thorough=is_new), path, manifest, numbering)
             try:
                 contents = read_contents(home.catalog, path, known, is_new=is_new)
                 if contents.state.version < manifest.version:
@@ -100,9 +104,10 @@ class Home:
             version: The version that the caller knows.
 
         Raises:
-            ValueError: If there is another writer, or has been one since.
+            ValueError: If there is another writer, or has been one since, or the folder is another.
         """
         if self.is_writer:
+            self.check_in_place()
             return
         lock = WriterLock(self.path)
         try:
@@ -119,11 +124,18 @@ class Home:
         address, checksum = self.path / manifest.catalog, manifest.catalog_checksum
         catalog = Catalog.open(address, checksum, writing=True)
         newest = catalog.state().version
-        if (manifest.catalog, newest) != (self.manifest.catalog, version):
+        if (catalog.file, newest) != (self.catalog.file, version):
             catalog.close()
             received = f"{self.path}, which another process has changed since it was loaded"
             refuse("path", "be the gallery as it is now", received, "Call reload() first.")
         return catalog
+
+    def check_in_place(self):
+        """Raises a `ValueError` if the folder has been replaced or deleted."""
+        if self.path is not None and file_of(self.catalog.path) != self.catalog.file:
+            received = f"{self.path}, which has been replaced or deleted since"
+            hint = "Close the gallery, and load the one that is there."
+            refuse("path", "be the folder that the gallery was loaded from", received, hint)
 
     def publish(self, version):
         """Writes a manifest without checksum, and deletes the files that nothing names now."""
@@ -164,8 +176,9 @@ class Home:
             version, address = self.catalog.state().version, self.catalog.path
         finally:
             self.catalog.close()
-        # Somebody may have deleted the folder.
-        checksum = closed_checksum(address) if is_complete and address.exists() else None
+        # Somebody may have replaced or deleted the folder.
+        is_in_place = file_of(address) == self.catalog.file
+        checksum = closed_checksum(address) if is_complete and is_in_place else None
         if checksum is not None:
             manifest = self.manifest._replace(version=version, catalog_checksum=checksum)
             write_manifest(self.path, manifest)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 
 IN_ROWS = "row IN (SELECT value FROM json_each(?))"
+NEXT_ID = "next_id"  # the setting that `compact` leaves
 IS_THERE = "row NOT IN (SELECT row FROM removed)"
 
 
@@ -158,7 +159,9 @@ def next_id(connection):
         connection.execute("SELECT max(id) FROM items").fetchone()[0],
         connection.execute("SELECT max(first_id + num_rows) - 1 FROM id_ranges").fetchone()[0],
     ]
-    return max((number for number in greatest if number is not None), default=-1) + 1
+    kept = connection.execute("SELECT value FROM settings WHERE name = ?", (NEXT_ID,)).fetchone()
+    first = 0 if kept is None else json.loads(kept[0])
+    return max([first, *(number + 1 for number in greatest if number is not None)])
 
 
 def is_labeled(connection, num_rows):

@@ -210,15 +210,31 @@ class Storage(View):
             finally:
                 self._contents = read_contents(home.catalog, home.path, home.known)
 
-    def reload(self) -> None:
-        """Shows what a writer has changed since."""
+    def reload(self, follow: Callable[[dict[str, Any], Path | None], object] | None = None) -> None:
+        """Shows what a writer has changed since.
+
+        Args:
+            follow: A function of the new settings and the path of the new embedder, called before
+                anything changes. If it raises, nothing does.
+        """
         if self._home.is_writer:
             return
         with self._reading():
-            home, contents = Home.open(self.path, self._home.known, self._home)
+            home, contents = Home.open(self.path, dict(self._home.known), self._home)
+        if follow is not None:
+            try:
+                name = contents.state.embedder
+                follow(home.catalog.settings(), None if name is None else home.path / name)
+            except BaseException:
+                home.close()
+                raise
         self._finalizer()
         self._home, self._contents = home, contents
         self._finalizer = weakref.finalize(self, home.close)
+
+    def check_in_place(self) -> None:
+        """Raises a `ValueError` if the folder has been replaced or deleted."""
+        self._home.check_in_place()
 
     def verify(self) -> None:
         """Checks all files against their checksums, as `open` does.

@@ -35,7 +35,7 @@ class View:
         self._home = home
         self._contents = contents
         self._temporary: tempfile.TemporaryDirectory | None = None
-        self._labeled: tuple[int, np.ndarray] | None = None
+        self._labeled: tuple[object, np.ndarray] | None = None
         # A storage that is not closed is closed at its end, or at that of the process.
         self._finalizer = weakref.finalize(self, home.close)
 
@@ -79,8 +79,11 @@ class View:
 
     @property
     def numbering(self) -> object:
-        """What tells whether rows have the same numbers: another object after `compact`."""
-        return self._home.catalog if self.path is None else self._home.manifest.catalog
+        """What tells whether rows have the same numbers: another object after `compact`.
+
+        It is also another one after `reload`, if the folder holds another gallery then.
+        """
+        return self._home.numbering
 
     @property
     def segments(self) -> list[np.ndarray]:
@@ -140,10 +143,11 @@ class View:
 
     def is_labeled(self) -> np.ndarray:
         """Whether a row is there and has a label. `[num_rows]`, bool."""
-        if self._labeled is None or self._labeled[0] != self.version:
+        state = self.numbering, self.version
+        if self._labeled is None or self._labeled[0] != state:
             with self._reading() as catalog:
                 labeled = lookups.is_labeled(catalog.connection, self.num_rows)
-            self._labeled = self.version, labeled & ~self.removed
+            self._labeled = state, labeled & ~self.removed
         return self._labeled[1]
 
     def all_labels(self) -> tuple[np.ndarray, np.ndarray]:
@@ -165,8 +169,8 @@ class View:
         """Which rows have these values in their metadata.
 
         Args:
-            conditions: The value of each field. A list or tuple means any of its values. `None`
-                means that the field is missing, or is `None`. As in Python, 1, 1.0 and `True` are
+            conditions: The value of each field. A list, an array or a range means any of its
+                values. `None` means that the field is missing, or is `None`. As in Python, 1, 1.0 and `True` are
                 equal.
 
         Returns:

@@ -1,10 +1,10 @@
 """Who may ask: those who have the token or, without one, this machine."""
 
 import hmac
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse
 
 from keras_proxygml.serve.addresses import is_loopback
@@ -55,7 +55,8 @@ class Guard:
 
     def _refusal(self, scope):
         """The response to a request that must not pass, or None."""
-        headers = Headers(scope=scope)
+        connection = HTTPConnection(scope)
+        headers = connection.headers
         if _is_foreign(headers, scope["method"]):
             return JSONResponse({"detail": "Requests of other sites are refused."}, 403)
         if self._token is None:
@@ -66,7 +67,7 @@ class Guard:
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
         if scope["path"] == "/" and self._is_token(given):
             return self._enter(scope)
-        if scope["path"].startswith(OPEN) or self._is_token(_token_of(headers)):
+        if scope["path"].startswith(OPEN) or self._is_token(_token_of(connection)):
             return None
         if scope["path"] == "/":
             return FileResponse(self._login, 401)
@@ -85,15 +86,10 @@ class Guard:
         return hmac.compare_digest(given.encode(), self._token.encode())
 
 
-def _token_of(headers):
-    kind, _, token = headers.get("authorization", "").partition(" ")
-    if kind.lower() == "bearer":
-        return token.strip()
-    try:
-        cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return "" if cookie is None else cookie.value
+def _token_of(connection):
+    kind, _, token = connection.headers.get("authorization", "").partition(" ")
+    # Cookies of other sites on this host may be odd. Starlette reads past them.
+    return token.strip() if kind.lower() == "bearer" else connection.cookies.get(COOKIE, "")
 
 
 def _host_of(headers):

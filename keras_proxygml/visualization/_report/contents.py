@@ -42,7 +42,7 @@ def contents(tested, trained, others, *, neighbors, max_images, num_bytes, thres
 
     Args:
         tested, trained: `Examples` of both halves. `trained` may be None.
-        others: Vectors of other embedders by their names, `[M, D]` each.
+        others: Vectors of other embedders and their places among the test images, by name.
         neighbors, max_images, num_bytes, threshold, seed: See `report`.
 
     Returns:
@@ -173,8 +173,8 @@ def _with_pixels(pairs, pictured, raw):
 def _scores(tested, others, raw, pictured, seed):
     """Metrics with intervals of the embedder, of the baselines and of raw pixels."""
     scores = {"This embedder": findings.metrics_of(tested.vectors, tested.given, seed)}
-    for name, vectors in others.items():
-        scores[name] = findings.metrics_of(vectors, tested.given, seed)
+    for name, (vectors, places) in others.items():
+        scores[name] = findings.metrics_of(vectors, tested.given[places], seed)
     count = len(tested.labels)
     if (pictured < count).sum() == count:
         scores["Raw pixels"] = findings.metrics_of(raw[pictured < count], tested.given, seed)

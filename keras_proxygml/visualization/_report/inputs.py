@@ -125,13 +125,28 @@ def vectors_of(name, embeddings, images, reading):
         vectors = check_vectors("embeddings", embeddings)
         check_same_length("embeddings", vectors, name, images, "Give one per image.")
         return vectors, np.arange(len(vectors))
-    paths = [os.fspath(image) for image in images] if is_path(images[0]) else None
-    inputs = images if paths is None else paths
+    if is_path(images[0]):
+        inputs = [os.fspath(image) for image in images]
+    else:
+        inputs = _stacked(name, images)
     read = list(read_batches(embeddings, inputs, 32, reading).batches)
     if not read:
         refuse(name, "have some images that can be read", f"{len(images)} images, none of them")
     places = np.concatenate([batch.places for batch in read])
     return check_vectors(name, np.concatenate([batch.vectors for batch in read])), places
+
+
+def _stacked(name, images):
+    """Images as one array, because Keras takes a list for several inputs of a model."""
+    if isinstance(images, np.ndarray):
+        return images
+    arrays = [as_array(image) for image in images]
+    shapes = sorted({array.shape for array in arrays})
+    if len(shapes) > 1:
+        received = f"arrays of {len(shapes)} shapes, such as {shapes[0]} and {shapes[-1]}"
+        hint = "Resize the images, or give vectors of them or paths."
+        refuse(name, "have one shape, because an embedder takes them in batches", received, hint)
+    return np.stack(arrays)
 
 
 def _title(image, place):

@@ -45,7 +45,7 @@ let line = data.threshold.start, later;
 const share = (kind, whole) => steps200.map((t) => (whole ? accepted(kind, t * GRID) / whole : null));
 const percents = (v) => `${(100 * v).toFixed(1)}%`;
 const mark = (u) => {
-  const x = u.valToPos(line, "x", true);
+  const x = u.valToPos(Math.min(line, 1), "x", true); // the chart ends at 1
   u.ctx.save();
   u.ctx.strokeStyle = color("ink");
   u.ctx.lineWidth = 2 * devicePixelRatio;
