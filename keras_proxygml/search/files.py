@@ -67,8 +67,7 @@ def index_files(
     check_integer("block", block, 1)
     given = _Files(gallery, files, labeled)
     for path in given.not_unicode:
-        reason = "Its path is not Unicode. Rename it."
-        warnings.warn(f"Skipped {path}, which cannot be read. {reason}", stacklevel=2)
+        _warn(path, "Its path is not Unicode. Rename it.")
     new, changed = given.new_and_changed()
     steps = [(_add, new), (_update, changed)]
     parts = [(w, p[i : i + block]) for w, p in steps for i in range(0, len(p), block)]
@@ -145,9 +144,17 @@ def _add(gallery, ids, labels, metadata):
 
 
 def _update(gallery, ids, labels, metadata):
-    readable = [place for place, path in enumerate(ids) if not why_unreadable(path)]
+    reasons = [why_unreadable(path) for path in ids]
+    for path, reason in zip(ids, reasons, strict=True):
+        if reason:
+            _warn(path, reason)
+    readable = [place for place, reason in enumerate(reasons) if not reason]
     if not readable:
         return []
     chosen, labels, metadata = ([x[place] for place in readable] for x in (ids, labels, metadata))
     gallery.update(chosen, chosen, labels, metadata=metadata, verbose=False)
     return chosen
+
+
+def _warn(path, reason):
+    warnings.warn(f"Skipped {path}, which cannot be read. {reason}", stacklevel=3)
