@@ -237,7 +237,8 @@ class Gallery:
             inputs: Q queries, see the class.
             k: How many items to find.
             where: Values that the metadata of an item must have, by name. A list, an array or a
-                range means any of its values. The filter comes first, so k items are found if k have these values.
+                range means any of its values. The filter comes first, so k items are found if k
+                have these values.
             own_ids: For each query that is an item of the gallery, its id. That item is left out of
                 the query's results. `[Q]`, None where a query is no item.
 

@@ -148,7 +148,7 @@ class Run:
             received = "a run without image files for it"
             refuse(half, "be image files", received, "Arrays are not kept in the run folder.")
         where = Path(directory or described["folder"])
-        with (self.path / folder.IMAGES).open(newline="") as file:
+        with (self.path / folder.IMAGES).open(newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row["half"] == half]
         paths = [os.path.join(where, row["path"]) for row in rows]
         check_present(paths, "Give the folder that they were moved to as `directory`.")

@@ -170,8 +170,8 @@ class View:
 
         Args:
             conditions: The value of each field. A list, an array or a range means any of its
-                values. `None` means that the field is missing, or is `None`. As in Python, 1, 1.0 and `True` are
-                equal.
+                values. `None` means that the field is missing, or is `None`. As in Python, 1, 1.0
+                and `True` are equal.
 
         Returns:
             Whether a row is there and meets all conditions. `[num_rows]`, bool.
