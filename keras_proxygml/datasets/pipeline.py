@@ -86,7 +86,7 @@ def training_batches(
             triplets need more than 1. A batch then holds `batch_size` / K groups. If fewer than K
             images of a class are left, they come at the end of the epoch. A skipped image cuts
             groups in two, which `readable_files` prevents.
-        seed: Seed of order, crops and mirroring. An integer of 0 or more.
+        seed: Seed of order, crops and mirroring. An integer from 0 to 2**32 - 1.
         first_epoch: Epoch number of the first pass over the data set. Each pass adds one. To
             continue as an uninterrupted run would, give the `initial_epoch` of `fit`, and compile
             the model again: under JAX and `tf.distribute`, the first `fit` after `compile` takes a
@@ -115,7 +115,7 @@ def training_batches(
     tf = import_tensorflow()
     sizes = {"image_size": image_size, "images_per_class": images_per_class}
     check_reading(files, on_error, batch_size=batch_size, **sizes)
-    check_integer("seed", seed, minimum=0)
+    check_integer("seed", seed, 0, 2**32 - 1)
     check_integer("first_epoch", first_epoch, minimum=0)
     if batch_size % images_per_class:
         received = f"batch_size={batch_size}, images_per_class={images_per_class}"

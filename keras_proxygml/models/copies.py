@@ -95,6 +95,14 @@ def _layers(model):
     return [layer for layer in layers if not isinstance(layer, keras.layers.InputLayer)]
 
 
+def random_states(model):
+    """The states of a model's random layers, such as dropout, in an order that its copy has too.
+
+    They are no weights: Keras saves and loads a model without them.
+    """
+    return [seed.state for layer in _layers(model) for seed in layer._seed_generators]
+
+
 def _copy_state(model, copy, head, proxies):
     """Copies weights, random states, vocabularies, and which layers train."""
     for old, new in zip(_layers(model), _layers(copy), strict=True):
@@ -106,10 +114,9 @@ def _copy_state(model, copy, head, proxies):
         old.save_own_variables(store)
         if store:
             new.load_own_variables({name: copied_values(value) for name, value in store.items()})
-        pairs = zip(old._seed_generators, new._seed_generators, strict=True)
-        for old_generator, new_generator in pairs:
-            new_generator.state.assign(copied_values(old_generator.state))
         if hasattr(old, "save_assets"):
             with tempfile.TemporaryDirectory() as folder:
                 old.save_assets(folder)
                 new.load_assets(folder)
+    for old, new in zip(random_states(model), random_states(copy), strict=True):
+        new.assign(copied_values(old))

@@ -11,6 +11,7 @@ from keras_proxygml import datasets
 from keras_proxygml.applications import BNInception
 from keras_proxygml.checks import check_choice, refuse
 from keras_proxygml.datasets.pipeline import Preprocess
+from keras_proxygml.layers import ProxySimilarity
 from keras_proxygml.training import hub
 
 ANY_SIZE = 224  # of images, where nothing else says it
@@ -49,8 +50,9 @@ def make_backbone(
             minute), a name of `keras.applications` such as `"EfficientNetV2B0"`, the path of a
             `.keras` file, the folder of a local preset of KerasHub, or a `keras.Model`, such as a
             `keras_hub.models.Backbone`. A model is copied, so that its own weights stay as they
-            are. Feature maps are averaged. Of tokens, the class token is taken, or their mean if
-            there is none.
+            are. `trainable` of its layers is ignored, because `set_trainable` overwrites it.
+            Feature maps are averaged. Of tokens, the class token is taken, or their mean if there
+            is none.
         image_size: Height and width S of the images. By default, the size that the network takes.
         weights: Path of a checkpoint of `"bn_inception"`; `"imagenet"`, which Keras downloads, or
             the path of a `.weights.h5` file for a name of `keras.applications`. By default, these
@@ -77,12 +79,13 @@ def make_backbone(
         refuse("preprocess", "be given with a backbone of KerasHub", "none", hint)
     try:
         network, own = _make_network(name, image_size or any_size, weights)
+        _check_no_proxies(network)
         size = _size_of(network, image_size, any_size)
         model = hub.pooled(network, size)
     except (ImportError, _Refused):
         raise
     except Exception as error:  # Keras raises a bare Exception where a download fails
-        shown = getattr(backbone, "name", backbone)
+        shown = getattr(name, "name", name)
         received = f"`backbone` {shown}, `weights` {weights}, `image_size` {image_size}"
         refuse("backbone", "fit `weights` and `image_size`", received, str(error))
     return Backbone(model, network, own if isinstance(preprocess, str) else preprocess, size)
@@ -128,6 +131,13 @@ def starts_at_random(backbone: Any, weights: str | Path | None) -> bool:
     """Whether a backbone has no trained statistics of batch normalization to keep."""
     is_name = isinstance(backbone, str) and not Path(backbone).exists()
     return is_name and weights is None
+
+
+def _check_no_proxies(network):
+    if any(isinstance(layer, ProxySimilarity) for layer in network.layers):
+        received = f"{network.name}, which has a proxy layer"
+        hint = "Give its embedder: embedder_of(model)."
+        refuse("backbone", "be a model without proxies", received, hint, error=_Refused)
 
 
 def _is_preset(backbone):
@@ -192,7 +202,9 @@ def name_of(preprocess: Any) -> str:
     if preprocess is None or isinstance(preprocess, str):
         return preprocess or "none"
     if not isinstance(preprocess, keras.Layer):
-        return f"{preprocess.__module__.replace('.src', '')}.{preprocess.__qualname__}"
+        # An object that can be called has no name, but its class has one.
+        named = preprocess if hasattr(preprocess, "__qualname__") else type(preprocess)
+        return f"{named.__module__.replace('.src', '')}.{named.__qualname__}"
     shown = {"scale", "offset", "image_size", "interpolation"}
     config = {k: v for k, v in preprocess.get_config().items() if k in shown}
     settings = ", ".join(f"{key}={value}" for key, value in sorted(config.items()))

@@ -67,7 +67,7 @@ def fine_tune(
 
     With an `output`, each epoch is saved. If the call is interrupted, the same call continues
     after the last whole epoch. Then the arguments and the images must be the same, but the recipe
-    may have more epochs. A finished run is not trained again.
+    may have more epochs. A finished run is not trained again, even if a callback ended it early.
 
     Args:
         train: What to train on: `ImageFiles`, or a pair of arrays: RGB images
@@ -76,7 +76,8 @@ def fine_tune(
         test: What to test on before training and after each epoch, preferably other classes. The
             same forms. Central crops of files are taken, and arrays are resized. By default,
             nothing is tested, and all images are trained on.
-        backbone: A name, a file or a `keras.Model`, see `make_backbone`.
+        backbone: A name, a file or a `keras.Model`, see `make_backbone`. `trainable` of its layers
+            is ignored: to freeze layers, give `frozen_until`.
         recipe: A `Recipe`, or a name in `RECIPES`.
         output: Folder to write to and to continue from. By default, nothing is written. `open_run`
             reads it.
@@ -110,12 +111,16 @@ def fine_tune(
     >>> result.metrics["recall@1"], result.embedder.save("embedder.keras")  # doctest: +SKIP
     """
     recipe = as_recipe(recipe)
-    check_integer("seed", seed, minimum=0)
+    check_integer("seed", seed, 0, 2**32 - 1)
+    seed = int(seed)  # JSON has no NumPy numbers
+    if shorter_side is not None:
+        check_integer("shorter_side", shorter_side, 1)
+        shorter_side = int(shorter_side)
     images = as_images("train", train)
     others = None if test is None else as_images("test", test)
     check_classes(recipe, images, others)
     arguments = {
-        "backbone": str(getattr(backbone, "name", backbone)),
+        "backbone": backbone.name if isinstance(backbone, keras.Model) else str(backbone),
         "weights": None if weights is None else str(weights),
         "preprocess": name_of(preprocess),
         "frozen_until": frozen_until or None,
@@ -147,7 +152,7 @@ def _run(training, store, callbacks, verbose):
     epochs = training.recipe.epochs
     results = store.results_of_finished()
     if results:
-        say(f"The run in {store.path} is finished: its last epoch was {epochs}.")
+        say(f"The run in {store.path} is finished: its last epoch was {store.kept}.")
         say("To train on, give more `epochs`. For a new run, give another `output`.")
     store.begin(training)
     before = store.before
@@ -157,8 +162,7 @@ def _run(training, store, callbacks, verbose):
     if store.kept and not results:
         say(f"Going on after epoch {store.kept} of {epochs}.")
     start = time.time()
-    # Of a finished run, this trains nothing: it restores the weights of the last epoch.
-    history = training.fit(store.path, callbacks, verbose)
+    history = training.fit(store.path, callbacks, verbose, is_finished=bool(results))
     seconds = results["seconds"] if results else time.time() - start
     after = results["after"] if results else training.metrics_of(history, callbacks)
     embedder = with_preprocessing(training.embedder, training.backbone.preprocess)

@@ -83,18 +83,26 @@ class Training:
             yield "warm_up", 0, warm_up
         yield "training", warm_up, self.recipe.epochs
 
-    def fit(self, output, callbacks, verbose) -> dict[str, list[float]]:
+    def fit(self, output, callbacks, verbose, is_finished=False) -> dict[str, list[float]]:
         """Trains. Continues what is in the output folder, if there is one.
+
+        If the run in it is finished, this trains nothing: it loads the weights of its end.
 
         Returns:
             The history of all epochs.
         """
         history: dict[str, list[float]] = {}
+
+        def done(phase):
+            return epochs_done(output / "backup" / phase) if output else 0
+
         if output:
             trim_log(output / LOG, epochs_kept(output))
         for phase, begin, end in self.phases():
+            if phase == "warm_up" and done("training"):
+                continue  # a callback may have ended the warm-up before its last epoch
             self.compile(phase)
-            first = max(begin, epochs_done(output / "backup" / phase)) if output else begin
+            first = end if is_finished else max(begin, done(phase))
             with _writers(output, phase) as writers:
                 evaluation = [self.evaluation] if self.evaluation else []
                 fitted = self.model.fit(

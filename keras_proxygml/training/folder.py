@@ -133,7 +133,9 @@ def epochs_kept(output: str | os.PathLike[str]) -> int:
 
 
 def results_of_finished(output: str | os.PathLike[str], epochs: int) -> dict | None:
-    """Returns the results of a run that has trained for all its epochs.
+    """Returns the results of a run that was trained to its end.
+
+    A callback such as EarlyStopping may have ended it before its last epoch.
 
     Args:
         output: The run folder, which may be missing.
@@ -145,7 +147,8 @@ def results_of_finished(output: str | os.PathLike[str], epochs: int) -> dict | N
     results = read_json(Path(output) / RESULTS)
     if results is None or not (Path(output) / EMBEDDER).is_file():
         return None
-    return results if results["epochs"] == epochs == epochs_kept(output) else None
+    last = results.get("last_epoch", epochs)  # older versions did not write it
+    return results if results["epochs"] == epochs and last == epochs_kept(output) else None
 
 
 def how_to_go_on(output: str | os.PathLike[str]) -> str:

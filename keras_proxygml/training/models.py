@@ -58,6 +58,8 @@ def set_trainable(
 ) -> None:
     """Says which layers of a backbone learn in a phase. Call it before `compile`.
 
+    It overwrites `trainable` of all layers, also of those that were frozen before.
+
     Args:
         network: The backbone, or the network in it that has the layers.
         recipe: A `Recipe`.

@@ -1,7 +1,10 @@
 """The recipes of `fine_tune`, with the source of each number."""
 
 import dataclasses
+import operator
 from typing import Any
+
+import numpy as np
 
 from keras_proxygml.checks import check_choice, check_integer, check_number, refuse
 
@@ -54,7 +57,8 @@ class Recipe:
             whose values are half as large as those of Keras's default.
 
     Raises:
-        ValueError: If a number is out of range, or a schedule is unknown.
+        ValueError: If a number is out of range, `decay_epochs` are no integers of 1 or more, or a
+            schedule is unknown.
 
     Example:
 
@@ -92,7 +96,9 @@ class Recipe:
         for name, interval in INTERVALS.items():
             check_number(name, getattr(self, name), interval)
         check_choice("schedule", self.schedule, SCHEDULES)
-        object.__setattr__(self, "decay_epochs", tuple(self.decay_epochs))
+        object.__setattr__(self, "decay_epochs", _epochs(self.decay_epochs))
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, _plain(getattr(self, field.name)))
 
     def replace(self, **changes: Any) -> "Recipe":
         """Returns a recipe that differs in some numbers.
@@ -110,6 +116,24 @@ class Recipe:
         for name in changes:
             check_choice("changes", name, known)
         return dataclasses.replace(self, **changes)
+
+
+def _plain(value):
+    """Makes a NumPy number one of Python, because JSON has no NumPy numbers."""
+    is_numpy = isinstance(value, (np.generic, np.ndarray))
+    return value.item() if is_numpy else value
+
+
+def _epochs(epochs):
+    """Makes epochs a tuple of integers."""
+    try:
+        numbers = tuple(operator.index(epoch) for epoch in epochs)
+    except TypeError:
+        numbers = (0,)
+    if min(numbers, default=1) < 1:
+        allowed, hint = "hold integers of 1 or more", "Give for instance decay_epochs=(20, 40)."
+        refuse("decay_epochs", allowed, f"decay_epochs={epochs!r}", hint)
+    return numbers
 
 
 # The official code's settings for Cars196 and CUB-200-2011: run.sh, or the default in train.py.

@@ -88,6 +88,7 @@ class Store:
                 "backend": keras.backend.backend(),
             },
             "epochs": self.description["recipe"]["epochs"],
+            "last_epoch": folder.epochs_kept(self.path),  # a callback may have ended the training
             "seconds": seconds,
             "before": before,
             "after": after,

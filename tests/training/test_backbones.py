@@ -1,10 +1,13 @@
 """Backbones by name, by file and as models, with their pooling and preprocessing."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from small_runs import backbone as tiny
 
+from keras_proxygml import ProxyGML, embedder_of
 from keras_proxygml.training import make_backbone, with_preprocessing
 from keras_proxygml.training.backbones import name_of
 from keras_proxygml.training.hub import pooled
@@ -35,6 +38,17 @@ def test_a_file_and_a_model_keep_their_weights_and_their_size(tmp_path):
         np.testing.assert_array_equal(got, expected)
         made.model.set_weights([0 * w for w in made.model.get_weights()])
     assert model.get_weights()[0].any()  # a copy was changed
+
+
+def test_a_model_with_proxies_is_no_backbone(tmp_path):
+    network = tiny()
+    model = keras.Model(network.input, ProxyGML(3, 2)(network.output), name="trained")
+    model.save(tmp_path / "trained.keras")
+    for given in (model, tmp_path / "trained.keras"):
+        message = r"^`backbone` must be a model without proxies. Received: trained, .* embedder_of"
+        with pytest.raises(ValueError, match=message):
+            make_backbone(given)
+    assert make_backbone(embedder_of(model)).model.output_shape == (None, 8)
 
 
 def test_sizes_that_nothing_fixes():
@@ -135,5 +149,6 @@ def test_names_of_preprocessing():
     assert name_of(keras.applications.resnet.preprocess_input) == (
         "keras.applications.resnet.preprocess_input"
     )
+    assert name_of(functools.partial(np.multiply, 2)) == "functools.partial"
     shown = name_of(keras.layers.Rescaling(0.5, name="any"))
     assert shown == "keras.Rescaling(offset=0.0, scale=0.5)"

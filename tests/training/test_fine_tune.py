@@ -125,6 +125,53 @@ def test_a_finished_run_is_not_trained_again(finished, capsys):
     np.testing.assert_allclose(vectors(again.embedder), vectors(result.embedder), atol=1e-5)
 
 
+class EndAt(keras.callbacks.Callback):
+    """Ends the training in an epoch, and then changes the weights, as EarlyStopping does."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = epoch == self.epoch
+
+    def on_train_end(self, logs=None):
+        if self.model.stop_training:
+            self.model.set_weights([weight / 2 for weight in self.model.get_weights()])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "epochs"),
+    [
+        (RECIPE.replace(epochs=3, warm_up=0), ["0"]),
+        (RECIPE.replace(epochs=3, warm_up=2), ["0", "2"]),
+        (RECIPE.replace(epochs=2, warm_up=2), ["0"]),
+    ],
+)
+def test_a_run_that_a_callback_ended_is_finished(tmp_path, capsys, recipe, epochs):
+    options = {"recipe": recipe, "output": tmp_path / "run", "callbacks": [EndAt(0)]}
+    result, run, last = train(**options), open_run(tmp_path / "run"), int(epochs[-1]) + 1
+    assert (run.results["epochs"], run.results["last_epoch"]) == (recipe.epochs, last)
+    assert results_of_finished(run.path, recipe.epochs) == run.results
+    assert results_of_finished(run.path, recipe.epochs + 1) is None
+    again = train(**options, verbose=2)
+    assert f"is finished: its last epoch was {last}." in capsys.readouterr().out
+    with run.history_path.open() as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] == epochs
+    assert again.metrics == result.metrics
+    for got, wanted in zip(again.model.weights, result.model.weights, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_finished_run_of_before_the_last_epoch_was_written(finished, tmp_path):
+    shutil.copytree(finished[0], tmp_path / "run")
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results.pop("last_epoch") == 2
+    (tmp_path / "run" / "results.json").write_text(json.dumps(results))
+    assert results_of_finished(tmp_path / "run", 2) == results
+    assert results_of_finished(tmp_path / "run", 3) is None
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -168,16 +215,21 @@ class Stop(keras.callbacks.Callback):
 @pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 3])  # after the warm-up, and in the training
 def test_an_interrupted_run_ends_as_one_that_is_not(tmp_path, capsys, epoch):
-    recipe, output = RECIPE.replace(epochs=4), tmp_path / "run"
-    whole = train(recipe=recipe)
+    output, network = tmp_path / "run", backbone()
+    dropped = keras.layers.Dropout(0.5)(network.output)  # it draws on where it was interrupted
+    options = {
+        "recipe": RECIPE.replace(epochs=4),
+        "backbone": keras.Model(network.input, dropped, name="tiny"),
+    }
+    whole = train(**options)
     with pytest.raises(KeyboardInterrupt):
-        train(recipe=recipe, output=output, callbacks=[Stop(epoch)])
+        train(**options, output=output, callbacks=[Stop(epoch)])
     assert epochs_kept(output) == epoch
     assert f"up to epoch {epoch}: the same command goes on" in how_to_go_on(output)
     assert results_of_finished(output, 4) is None
     with pytest.raises(ValueError, match=f"has trained for {epoch} of 4 epochs. Start the train"):
         open_run(output)
-    rest = train(recipe=recipe, output=output, verbose=2)
+    rest = train(**options, output=output, verbose=2)
     assert f"Going on after epoch {epoch} of 4." in capsys.readouterr().out
     assert rest.before["map@r"] == pytest.approx(whole.before["map@r"])
     assert rest.history["loss"] == pytest.approx(whole.history["loss"], rel=1e-4)
@@ -186,6 +238,17 @@ def test_an_interrupted_run_ends_as_one_that_is_not(tmp_path, capsys, epoch):
     )
     assert results_of_finished(output, 4)["after"] == rest.metrics
     assert how_to_go_on(tmp_path / "new").startswith("Stopped before the first epoch was over")
+
+
+def test_numpy_numbers_and_a_path_are_the_same_run(tmp_path):
+    network = backbone()
+    network.save(tmp_path / "tiny.keras")
+    options = {"output": tmp_path / "run", "recipe": RECIPE.replace(epochs=1)}
+    train(**options, backbone=str(tmp_path / "tiny.keras"), shorter_side=12, seed=3)
+    numbers = {"shorter_side": np.int64(12), "seed": np.int64(3)}
+    options["recipe"] = RECIPE.replace(epochs=np.int64(2), scale=np.float32(5))
+    train(**options, backbone=tmp_path / "tiny.keras", **numbers)
+    assert open_run(tmp_path / "run").recipe == RECIPE
 
 
 @pytest.mark.slow
@@ -200,7 +263,14 @@ def test_more_epochs_continue_a_finished_run(tmp_path):
 
 def test_nothing_is_written_if_an_argument_is_wrong(tmp_path):
     output = tmp_path / "run"
-    for wrong in ({"frozen_until": "conv9"}, {"shorter_side": 7}, {"seed": -1}, {"recipe": "x"}):
+    for wrong in (
+        {"frozen_until": "conv9"},
+        {"shorter_side": 7},
+        {"shorter_side": 12.5},
+        {"seed": -1},
+        {"seed": 2**32},
+        {"recipe": "x"},
+    ):
         with pytest.raises(ValueError, match=f"`{next(iter(wrong))}` must"):
             train(output=output, **wrong)
     assert not output.exists()

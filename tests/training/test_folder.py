@@ -1,6 +1,7 @@
 """A kill or a full disk at any moment leaves a run folder that can be read and continued."""
 
 import errno
+import json
 import os
 
 import keras
@@ -12,7 +13,8 @@ from keras_proxygml.training.backup import Backup, epochs_done
 
 
 def compiled():
-    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    layers = [keras.layers.Dropout(0.5), keras.layers.Dense(1)]
+    model = keras.Sequential([keras.Input((2,)), *layers])
     model.compile("adam", "mse")
     return model
 
@@ -24,16 +26,44 @@ def backup(model, path):
 
 
 def state_of(model):
-    return [np.asarray(v) for v in (*model.weights, *model.optimizer.variables)]
+    # The variables of a model are its weights and random states.
+    return [np.asarray(v) for v in (*model.variables, *model.optimizer.variables)]
 
 
-def test_weights_and_optimizer_come_back(tmp_path):
+def test_weights_optimizer_and_random_states_come_back(tmp_path):
     model = compiled()
     model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
     backup(model, tmp_path).on_epoch_end(6)
     assert epochs_done(tmp_path) == 7
     assert sorted(p.name for p in tmp_path.iterdir()) == ["epoch_7.weights.h5", "state.json"]
     other = compiled()
+    backup(other, tmp_path).on_train_begin()
+    for got, wanted in zip(state_of(other), state_of(model), strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_a_backup_of_before_random_states_were_saved(tmp_path):
+    model, other = compiled(), compiled()
+    model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+    backup(model, tmp_path).on_epoch_end(0)
+    state = json.loads((tmp_path / "state.json").read_text())
+    assert len(state.pop("random")) == 1
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    backup(other, tmp_path).on_train_begin()
+    for got, wanted in zip(other.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(got, wanted)
+
+
+def test_weights_that_another_callback_leaves_at_the_end_are_saved(tmp_path):
+    model, other = compiled(), compiled()
+    callback = backup(model, tmp_path)
+    callback.on_train_end()  # no epoch was trained
+    assert not list(tmp_path.iterdir())
+    model.fit(np.ones((4, 2)), np.ones(4), verbose=0)
+    callback.on_epoch_end(0)
+    model.set_weights([weight + 1 for weight in model.get_weights()])
+    callback.on_train_end()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["epoch_1.weights.h5", "state.json"]
     backup(other, tmp_path).on_train_begin()
     for got, wanted in zip(state_of(other), state_of(model), strict=True):
         np.testing.assert_array_equal(got, wanted)

@@ -1,5 +1,8 @@
 """The recipes, their learning rates and the models that they make."""
 
+import dataclasses
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -36,12 +39,30 @@ def test_a_recipe_by_its_name_and_with_other_numbers():
         ({"image_size": 0}, "`image_size` must be an integer of 1 or more"),
         ({"schedule": "linear"}, "`schedule` must be 'constant', 'step' or 'cosine'"),
         ({"l2": -1}, r"`l2` must be in \[0, inf\)"),
+        ({"decay_epochs": 20}, r"`decay_epochs` must hold integers .* decay_epochs=20. Give for"),
+        ({"decay_epochs": (2.5,)}, "`decay_epochs` must hold integers of 1 or more"),
+        ({"decay_epochs": (0, 5)}, "`decay_epochs` must hold integers of 1 or more"),
         ({"epoch": 3}, "`changes` must be 'name', .* Received: changes='epoch'"),
     ],
 )
 def test_numbers_that_are_not_allowed(numbers, message):
     with pytest.raises(ValueError, match=message):
         RECIPES["paper"].replace(**numbers)
+
+
+def test_numpy_numbers_become_those_of_python():
+    recipe = RECIPES["paper"].replace(
+        epochs=np.int64(2),
+        image_size=np.array(12),
+        scale=np.float32(2),
+        crop_area=np.float32(0.5),
+        flip=np.bool_(False),
+        decay_epochs=np.array([1, 2]),
+    )
+    written = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    assert (written["epochs"], written["image_size"], written["scale"]) == (2, 12, 2)
+    assert (written["crop_area"], written["flip"]) == (0.5, False)
+    assert written["decay_epochs"] == [1, 2]
 
 
 def test_an_unknown_recipe_is_named():
