@@ -84,11 +84,12 @@ def _move_another_here(path, count=2):
 
 
 def test_another_gallery_at_the_path_is_not_written_to(path):
-    with Storage.open(path) as late, Storage.open(path) as writer:
+    with Storage.open(path) as writer:
         writer.set(threshold=0.5)
-        _move_another_here(path)
-        with pytest.raises(ValueError, match=r"has changed since it was loaded. Call reload"):
-            late.remove([0])
+        with Storage.open(path) as late:
+            _move_another_here(path)
+            with pytest.raises(ValueError, match=r"has changed since it was loaded. Call reload"):
+                late.remove([0])
         with pytest.raises(ValueError, match="has been replaced or deleted since"):
             writer.remove([0])
     with Storage.open(path) as there:
