@@ -24,6 +24,10 @@ place and renamed.
 **Why readers need no lock.** Segments do not change, and SQLite shows a reader the last committed
 state. A storage shows the version that it read until `reload`.
 
+**If another folder gets its name.** A release may be built beside the old one and renamed to its
+place. A storage knows its catalog by the file itself, not by the name. So it never writes to the
+other gallery, and `reload` shows that one.
+
 **What is checked.** Opening compares each file with its size and CRC-32. File names must be plain
 names of the known forms, the schema of the catalog must be ours, and `.npy` headers must fit the
 catalog before memory is mapped. Nothing is unpickled or executed.
