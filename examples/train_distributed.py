@@ -11,7 +11,8 @@ instead, with the address of machine 0 and each machine's own index, counted fro
 Every worker feeds its part of each global batch to Keras on JAX, which averages the gradients over
 all of them: two workers reach the weights of one. Each epoch ends in a checkpoint, written by
 worker 0 into a folder that all workers can read. If a worker dies, all stop. The same command
-continues after the last checkpoint, with any number of workers. Only the unfinished epoch is lost.
+continues after the last checkpoint, with any number of workers that divides the global batch of 96.
+Only the unfinished epoch is lost.
 """
 
 import argparse

@@ -77,10 +77,10 @@ def epochs_to(values, share=0.95):
     return int(np.argmax(np.asarray(values) >= share * max(values))) + 1
 
 
-def comparison(task):
+def comparison(task, names=CONTENDERS):
     """Each loss at its best settings, the best MAP@R first."""
     rows = []
-    for name in CONTENDERS:
+    for name in names:
         results = finished(task, name)
         if not results:
             continue
@@ -342,7 +342,7 @@ def sections(task):
 
 def earlier():
     """What the comparison before this one found on the products, with 8 settings of each loss."""
-    return comparison("earlier_products")
+    return comparison("earlier_products", [*CONTENDERS, "ProxyGMLTuned"])
 
 
 def main():

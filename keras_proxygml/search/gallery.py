@@ -45,7 +45,7 @@ class Gallery:
     process is killed, the folder holds the state before or after. One process at a time can change
     a folder. Others can search it meanwhile, and see the changes after `reload`.
 
-    Searches are exact by default. Equal inputs give equal results for any batch size, and items
+    Searches are exact by default. Equal vectors give equal results for any batch size, and items
     that are equally similar come in the order of insertion. An `index` takes less time or memory
     and may miss neighbors: `index_recall` measures how many it finds.
 

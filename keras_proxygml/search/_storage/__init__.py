@@ -33,7 +33,8 @@ names of the known forms, the schema of the catalog must be ours, and `.npy` hea
 catalog before memory is mapped. Nothing is unpickled or executed.
 
 **Why not one file or a vector database.** One zip is read whole at opening and written whole at
-each change. LanceDB is as fast, but it is a wheel of 75 MB, and does not notice a flipped bit.
+each change. LanceDB saves, opens and adds faster, but searches many times slower. It is a wheel of
+75 MB, and does not notice a flipped bit.
 `benchmarks/README.md` has the figures.
 
 **Where to read on.** `storage` is what a gallery uses: it changes, and `view` reads. `home` opens a
