@@ -21,13 +21,12 @@ def hits(newest, rows, similarities):
         rows, similarities: What the search found.
     """
     storage = newest()
-    ids, numbering = _objects(storage.ids, rows), storage.numbering
+    ids = _objects(storage.ids, rows)
 
     def read_metadata():
-        storage, found = newest(), rows
-        if storage.numbering is not numbering:
-            found = np.full_like(rows, -1)
-            found[rows >= 0] = storage.rows_of(ids[rows >= 0].tolist())
+        # By their ids, because `compact` numbers the rows again.
+        storage, found = newest(), np.full_like(rows, -1)
+        found[rows >= 0] = storage.rows_of(ids[rows >= 0].tolist())
         return _objects(storage.metadata, found).tolist()
 
     return Hits(ids, _objects(storage.labels, rows), similarities, read_metadata)

@@ -38,7 +38,7 @@ class Calibration:
         confidence: How often such an interval should hold.
         queries: How many queries were used.
         classes: How many classes they have.
-        gallery_items: How many items the gallery had.
+        gallery_items: How many labeled items the gallery had.
         items_per_class: How many of these a class had, on average.
     """
 
@@ -58,7 +58,7 @@ class Calibration:
     items_per_class: float
 
     def outgrown_by(self, items: int) -> str | None:
-        """Tells why a gallery of this size is too large for the threshold, if it is.
+        """Tells why a gallery of so many labeled items is too large for the threshold, if it is.
 
         An unknown query finds the best of all items, and the best of more items is more similar.
         The false accept rate rises at most in proportion to the gallery.

@@ -147,7 +147,7 @@ def _update(gallery, ids, labels, metadata):
     reasons = [why_unreadable(path) for path in ids]
     for path, reason in zip(ids, reasons, strict=True):
         if reason:
-            _warn(path, reason)
+            _warn(path, reason, stacklevel=4)
     readable = [place for place, reason in enumerate(reasons) if not reason]
     if not readable:
         return []
@@ -156,5 +156,5 @@ def _update(gallery, ids, labels, metadata):
     return chosen
 
 
-def _warn(path, reason):
-    warnings.warn(f"Skipped {path}, which cannot be read. {reason}", stacklevel=3)
+def _warn(path, reason, stacklevel=3):
+    warnings.warn(f"Skipped {path}, which cannot be read. {reason}", stacklevel=stacklevel)

@@ -29,7 +29,7 @@ class Hits:
         return len(self.ids)
 
     def metadata(self) -> list[list[dict[str, Any] | None]]:
-        """Reads the metadata of the items from the gallery.
+        """Reads the metadata of the items, as the gallery holds them now.
 
         Returns:
             A list of Q lists of k dicts; None where there is no item, or none any more.

@@ -172,7 +172,7 @@ class LinkedEmbedder:
 
 def _load(path):
     if not path.exists():
-        hint = "Another process has replaced the gallery. Call reload() first."
+        hint = "Another process has changed the gallery. Call reload() first."
         refuse("embedder", "be in the gallery's folder", f"{path}, which is gone", hint)
     # Keras's safe mode refuses code in the file, and imports no classes of strangers.
     return keras.models.load_model(path, compile=False, safe_mode=True)

@@ -136,7 +136,7 @@ class Searching:
         """The state of the gallery: how many items, the threshold, and what is wrong."""
         with self._lock:
             calibration, count = self.gallery.calibration, len(self.gallery)
-            num_labeled = self.gallery.num_labeled
+            num_labeled = 0 if calibration is None else self.gallery.num_labeled
         warning = self.problem
         if calibration is not None and count:
             warning = warning or calibration.outgrown_by(num_labeled)

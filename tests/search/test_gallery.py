@@ -355,13 +355,17 @@ def test_metadata_are_those_of_the_hits_after_rows_have_changed(tmp_path):
     hits = gallery.search(np.eye(5)[2:], k=1)
     expected = [[{"name": name}] for name in "cde"]
     gallery.remove(["a"])
+    assert hits.metadata() == expected
     gallery.compact()
     assert hits.metadata() == expected
     gallery.save(tmp_path / "a")
     assert hits.metadata() == expected
     gallery.remove(["d"])
+    gallery.update(["e"], np.eye(5)[:1], metadata=[{"name": "new"}])
+    now = [[{"name": "c"}], [None], [{"name": "new"}]]
+    assert hits.metadata() == now
     gallery.compact()
-    assert hits.metadata() == [[{"name": "c"}], [None], [{"name": "e"}]]
+    assert hits.metadata() == now
     gallery.close()
 
 

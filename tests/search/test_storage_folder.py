@@ -112,6 +112,30 @@ def test_reload_shows_another_gallery_at_the_path(path):
         reader.remove([0])
 
 
+def test_reload_checks_another_gallery_at_the_path(path):
+    with Storage.open(path) as reader:
+        _move_another_here(path)
+        catalog = path / read_manifest(path).catalog
+        catalog.write_bytes(catalog.read_bytes().replace(b"new 0", b"nXw 0"))
+        with pytest.raises(ValueError, match="has changed since it was written"):
+            reader.reload()
+        assert reader.ids([0, 1]) == ["a", "b"]
+
+
+def test_a_folder_that_became_a_file(path, tmp_path):
+    with Storage.open(path) as writer:
+        writer.set(threshold=0.5)
+        path.rename(tmp_path / "old")
+        path.write_text("a file")
+        with pytest.raises(ValueError, match="has been replaced or deleted since"):
+            writer.set(threshold=0.6)
+        with Storage.create() as other:
+            other.copy_to(tmp_path / "other")
+        writer.copy_to(tmp_path / "other")
+    with Storage.open(tmp_path / "other") as copy:
+        assert copy.ids([0, 1]) == ["a", "b"]
+
+
 def test_a_reload_that_cannot_be_followed_changes_nothing(path):
     def fail(settings, embedder_path):
         assert (settings, embedder_path) == ({"threshold": 0.5}, None)

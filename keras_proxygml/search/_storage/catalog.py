@@ -78,7 +78,7 @@ class Catalog:
             # Nobody reads the file before it is complete.
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
-            count_connection(path, 1)
+            count_connection(catalog.file, 1)
         return catalog
 
     def fill(self):
@@ -115,7 +115,7 @@ class Catalog:
         with damage_of(path):
             check_files(path, checksum)
             catalog = cls(path, connect(address_of(path)))
-            count_connection(path, 1)
+            count_connection(catalog.file, 1)
             try:
                 catalog._prepare(writing)
                 catalog._check(thorough and checksum is None)
@@ -152,7 +152,7 @@ class Catalog:
     def close(self):
         """Closes the connection."""
         if self.path is not None and self.connection is not None:
-            count_connection(self.path, -1)
+            count_connection(self.file, -1)
         if self.connection is not None:
             self.connection.close()
         self.connection = None

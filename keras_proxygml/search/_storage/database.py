@@ -17,8 +17,8 @@ from keras_proxygml.search._storage.files import (
 
 NO_DAMAGE = tuple(f"SQLITE_{name}" for name in ("BUSY", "FULL", "LOCKED", "NOMEM", "READONLY"))
 BESIDE = ("-wal", "-shm", "-journal")  # files that SQLite has beside a database
-# How many connections this process has to each database.
-_connected: collections.Counter[str] = collections.Counter()
+# How many connections this process has to each database, by `file_of` it.
+_connected: collections.Counter[tuple[int, int] | None] = collections.Counter()
 _connected_lock = threading.Lock()
 
 
@@ -51,7 +51,7 @@ def check_files(path, checksum):
     for suffix in ("-wal", "-shm"):
         if os.path.lexists(beside := path.with_name(path.name + suffix)):
             check_regular(beside)
-    if checksum is None or _connected[os.path.realpath(path)]:
+    if checksum is None or _connected[file_of(path)]:
         return
     if _log_size(path):
         refuse_damaged(path.parent, f"{path.name}-wal is of another catalog")
@@ -62,7 +62,7 @@ def file_of(path):
     """Which file this is, or `None` if there is none. Another file with its name differs."""
     try:
         status = os.stat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino
 
@@ -79,11 +79,11 @@ def closed_checksum(path):
 
     It cannot be known while readers keep the log, or while this process has a connection.
     """
-    if _connected[os.path.realpath(path)] or _log_size(path):
+    if _connected[file_of(path)] or _log_size(path):
         return None
     return file_checksum(path)
 
 
-def count_connection(path, change):
+def count_connection(file, change):
     with _connected_lock:
-        _connected[os.path.realpath(path)] += change
+        _connected[file] += change

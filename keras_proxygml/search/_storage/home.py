@@ -77,9 +77,10 @@ class Home:
         def action(manifest):
             address, checksum = path / manifest.catalog, manifest.catalog_checksum
             # A renamed folder may bring another gallery, whose catalog has the same name.
-            is_new = before is None or before.catalog.file != file_of(address)
-            numbering = None if is_new else before.numbering
-            home = cls(Catalog.open(address, checksum, thorough=is_new), path, manifest, numbering)
+            file = None if before is None else before.catalog.file
+            catalog = Catalog.open(address, checksum, thorough=file != file_of(address))
+            is_new = file != catalog.file
+            home = cls(catalog, path, manifest, None if is_new else before.numbering)
             try:
                 contents = read_contents(home.catalog, path, known, is_new=is_new)
                 if contents.state.version < manifest.version:

@@ -164,9 +164,10 @@ def next_id(connection):
     return max([first, *(number + 1 for number in greatest if number is not None)])
 
 
-def is_labeled(connection, num_rows):
-    """Whether a row has a label. `[num_rows]`, bool."""
-    found = np.zeros(num_rows, bool)
-    rows = connection.execute("SELECT row FROM items WHERE label IS NOT NULL")
-    found[np.fromiter((row for (row,) in rows), np.int64)] = True
+def is_labeled(connection, first, end):
+    """Whether a row from `first` to before `end` has a label. `[end - first]`, bool."""
+    found = np.zeros(end - first, bool)
+    query = "SELECT row FROM items WHERE row >= ? AND label IS NOT NULL"
+    rows = connection.execute(query, (first,))
+    found[np.fromiter((row - first for (row,) in rows), np.int64)] = True
     return found

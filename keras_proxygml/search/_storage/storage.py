@@ -14,6 +14,7 @@ from keras_proxygml.checks import refuse
 from keras_proxygml.search._storage import changes, compaction, copying
 from keras_proxygml.search._storage.catalog import Catalog
 from keras_proxygml.search._storage.contents import Contents, read_contents
+from keras_proxygml.search._storage.database import file_of
 from keras_proxygml.search._storage.files import delete_files
 from keras_proxygml.search._storage.home import Home
 from keras_proxygml.search._storage.view import Ids, Labels, Rows, View
@@ -175,7 +176,7 @@ class Storage(View):
         """
         folder = _absolute(path)
         exists = copying.check_target(folder)
-        if exists and self.path is not None and folder.samefile(self.path):
+        if exists and self.path is not None and file_of(folder) == file_of(self.path):
             if embedder is not None:
                 self.write_embedder(embedder)
             return

@@ -35,7 +35,7 @@ class View:
         self._home = home
         self._contents = contents
         self._temporary: tempfile.TemporaryDirectory | None = None
-        self._labeled: tuple[object, np.ndarray] | None = None
+        self._labeled: tuple[object, np.ndarray] = (None, np.zeros(0, bool))
         # A storage that is not closed is closed at its end, or at that of the process.
         self._finalizer = weakref.finalize(self, home.close)
 
@@ -143,12 +143,15 @@ class View:
 
     def is_labeled(self) -> np.ndarray:
         """Whether a row is there and has a label. `[num_rows]`, bool."""
-        state = self.numbering, self.version
-        if self._labeled is None or self._labeled[0] != state:
+        numbering, labeled = self._labeled
+        if numbering is not self.numbering:
+            labeled = np.zeros(0, bool)
+        if len(labeled) < self.num_rows:  # a row never changes its label
             with self._reading() as catalog:
-                labeled = lookups.is_labeled(catalog.connection, self.num_rows)
-            self._labeled = state, labeled & ~self.removed
-        return self._labeled[1]
+                new = lookups.is_labeled(catalog.connection, len(labeled), self.num_rows)
+            labeled = np.concatenate([labeled, new])
+        self._labeled = self.numbering, labeled
+        return labeled & ~self.removed
 
     def all_labels(self) -> tuple[np.ndarray, np.ndarray]:
         """The labels of all items that are there.
