@@ -179,6 +179,8 @@ def tests():
         (label, *(f"{x:.3f}" for x in cells(result)), f"{result['seconds'] / 60:.0f}")
         for label, result in found.items()
     ]
+    means = np.mean([cells(result) for result in found.values()], axis=0)
+    rows += [("mean", *(f"{x:.4f}" for x in means), "")]
     before = next(iter(found.values()))["before"]
     start = [f"{before[metric]:.3f}" for metric in METRICS]
     return markdown(("run", *COLUMNS, "minutes"), [("before training", *start, "", "", ""), *rows])

@@ -563,7 +563,7 @@ class Gallery:
 
     def _check_not_empty(self):
         if not len(self):
-            refuse("gallery", "hold items first", "an empty gallery", "Call add.")
+            refuse("gallery", "hold items", "an empty gallery", "Call add first.")
 
     def _check_dims(self, vectors):
         dims = self._storage.dims

@@ -131,6 +131,7 @@ def test_a_folder_that_became_a_file(path, tmp_path):
             writer.set(threshold=0.6)
         with Storage.create() as other:
             other.copy_to(tmp_path / "other")
+        path.unlink()
         writer.copy_to(tmp_path / "other")
     with Storage.open(tmp_path / "other") as copy:
         assert copy.ids([0, 1]) == ["a", "b"]
