@@ -20,11 +20,12 @@ def choose_split(args):
         ValueError: If there is no folder, or a seed for a split that is published.
     """
     if args.demo:
-        if args.data_dir:
-            raise ValueError(
-                "--data-dir must be left out with --demo, which makes its own images. Received: "
-                f"{args.data_dir}. Leave out one of them."
-            )
+        for option, value in (("--data-dir", args.data_dir), ("--split-seed", args.split_seed)):
+            if value is not None:
+                raise ValueError(
+                    f"{option} must be left out with --demo, which makes its own images. "
+                    f"Received: {value}. Leave out one of them."
+                )
     elif not args.data_dir.is_dir():
         raise ValueError(f"--data-dir must be a folder. Received: {args.data_dir}. Check the path.")
     elif args.dataset == "folder" and not has_split(args.data_dir):

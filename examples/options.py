@@ -1,9 +1,10 @@
 """The options of `train_cars.py`, whose defaults are those of a recipe."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
-from keras_proxygml.training import RECIPES
+from keras_proxygml.training import RECIPES, Recipe
 from keras_proxygml.training.recipes import SCHEDULES, as_recipe
 
 BY_DATASET = {"stanford_online_products": "paper-sop", "folder": "fine-tune"}
@@ -72,9 +73,10 @@ def make_parser(description, data_sets, recipe, add_help=True):
         "(default: %(default)s)",
     )
     numbers = as_recipe(recipe)
+    types = {field.name: field.type for field in dataclasses.fields(Recipe)}
     for name, text in HELP.items():
         value = getattr(numbers, name)
-        kind = {"type": int if value is None else type(value)}
+        kind = {"type": float if types[name] is float else int}
         if isinstance(value, bool):
             kind = {"action": argparse.BooleanOptionalAction}
         elif name == "schedule":

@@ -123,6 +123,25 @@ def as_array(values):
     return np.asarray(values)
 
 
+def as_labels(labels):
+    """Labels as an array. Bytes become strings, and strings mixed with numbers stay objects.
+
+    Args:
+        labels: Labels of any shape and type.
+
+    Returns:
+        An array.
+    """
+    array = as_array(labels)
+    if array.dtype.kind not in "OSTU" or (array.dtype.kind == "U" and array is labels):
+        return array
+    # NumPy makes strings of [1, "1"], which would merge two classes into one.
+    array = np.asarray(labels if isinstance(labels, (list, tuple)) else array, object)
+    flat = [label.decode() if isinstance(label, bytes) else label for label in array.flat]
+    is_mixed = len({isinstance(label, str) for label in flat}) > 1
+    return array if is_mixed else np.array(flat).reshape(array.shape)
+
+
 def check_labels(name, labels):
     """Raises unless labels are integers or strings.
 
@@ -136,12 +155,7 @@ def check_labels(name, labels):
     Raises:
         ValueError: If the shape or the dtype is another, or strings and numbers are mixed.
     """
-    array = as_array(labels)
-    if array.dtype.kind in "OTU" and not (array.dtype.kind == "U" and array is labels):
-        # NumPy makes strings of [1, "1"], which would merge two classes into one.
-        array = np.asarray(labels, object)
-        if all(isinstance(label, str) for label in array.flat):
-            array = array.astype(str)
+    array = as_labels(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or array.dtype.kind not in "iuU":

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from keras_proxygml.checks import refuse
+from keras_proxygml.checks import as_labels, refuse
 
 # A pair of arrays (inputs, labels), or batches of such pairs. Inputs have the structure that the
 # model takes.
@@ -106,12 +106,10 @@ def class_labels(name: str, labels: Any) -> np.ndarray:
         ValueError: If they are fractions or one-hot rows.
     """
     is_native = keras.ops.is_tensor(labels)
-    labels = keras.ops.convert_to_numpy(labels) if is_native else np.asarray(labels)
+    labels = as_labels(keras.ops.convert_to_numpy(labels) if is_native else labels)
     received = f"shape {labels.shape}, dtype {labels.dtype}"
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.dtype.kind in "OS":  # TensorFlow's strings are objects, bytes
-        labels = np.array([x.decode() if isinstance(x, bytes) else x for x in labels.tolist()])
     if labels.dtype in (np.float32, np.float64):
         # From 2**24 on, neighboring integers share a number in float32.
         end = 2**24 if labels.dtype == np.float32 else 2**53

@@ -32,10 +32,10 @@ class ProxyAdam(keras.optimizers.Adam):
         l2: `l2 · w` is added to the gradient of every trainable weight w, after any clipping.
             0 or more. The official code has 1e-4. (Keras's `weight_decay` is different. It shrinks
             the weights without Adam's scaling, and shrinks the proxies at `learning_rate`.)
-        lean_proxies: Whether the proxies have no moments of Adam's, for very many classes. This
-            halves their memory. Each proxy then has one second moment, that of the mean of its
-            squared gradient, and no first moment. It needs a larger `proxy_multiplier`, and does
-            not work with `amsgrad`.
+        lean_proxies: Whether each proxy has one number in place of Adam's two vectors of moments,
+            for very many classes. Proxies and moments then take a third of the memory. The number
+            is a moving average of the mean of the proxy's squared gradient. It needs a larger
+            `proxy_multiplier`, and does not work with `amsgrad`.
         name: Name of the optimizer.
         **adam: Arguments of `keras.optimizers.Adam`. The official code has `epsilon=0.01`.
 

@@ -45,8 +45,7 @@ class ProxyRegularizer(keras.regularizers.Regularizer):
             )
         penalty = self.weight * self.penalty(proxies) if self.weight else ops.zeros(())
         # Keras adds this to losses in `floatx`, and TensorFlow adds no two dtypes.
-        is_double = keras.backend.standardize_dtype(proxies.dtype) == "float64"
-        return ops.cast(penalty, "float64" if is_double else keras.config.floatx())
+        return ops.cast(penalty, keras.config.floatx())
 
     def penalty(self, proxies: Tensor) -> Tensor:
         """The penalty before it is weighted.

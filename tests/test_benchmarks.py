@@ -332,6 +332,6 @@ def test_runs_are_read_by_stage_and_pattern_in_order(tmp_path, monkeypatch):
         store.append("glyphs", "ablation", label, {"seed": len(label)})
     store.append("glyphs", "grid", "N1-0", {"seed": 9})
     found = store.read("glyphs", "ablation")
-    assert list(found) == ["N1-0", "N1-1", "N12-0", "mask+regularizer", "mask"]
+    assert list(found) == ["N1-0", "N1-1", "N12-0", "mask", "mask+regularizer"]
     assert found["N1-0"] == {"seed": 4}
     assert list(store.read("glyphs", "ablation", "N1-*")) == ["N1-0", "N1-1"]

@@ -66,7 +66,9 @@ def test_flow_from_directory(tmp_path):
         metrics(embedder, alone)
 
 
-@pytest.mark.parametrize("form", [np.array, list, lambda names: names.astype(object)[:, None]])
+@pytest.mark.parametrize(
+    "form", [np.array, list, lambda names: names.astype(object)[:, None], np.char.encode]
+)
 def test_names_as_labels(embedder, form):
     expected = metrics(embedder, TEST)
     assert metrics(embedder, (TEST[0], form(NAMES))) == expected
@@ -94,6 +96,7 @@ def test_names_in_a_dataset(embedder):
         (TEST[1].astype("float16"), r"dtype float16"),
         (np.float32(TEST[1]) + 2**24, r"dtype float32"),
         (NAMES.reshape(30, 2), r"shape \(30, 2\)"),
+        ([1, "1"] * 30, r"shape \(60,\), dtype object"),
     ],
 )
 def test_labels_that_are_no_classes(labels, received):

@@ -23,3 +23,11 @@ def test_losses_are_within_two_percent_of_float32(policy, jit_compile):
         assert all(np.isfinite(w).all() for w in model.get_weights())
     np.testing.assert_allclose(losses[policy], losses["float32"], rtol=0.02)
     assert losses[policy][-1] < 0.9 * losses[policy][0]
+
+
+def test_layers_of_double_precision_train():
+    keras.config.set_dtype_policy("float64")
+    model = small.model(ProxyAdam(0.003))
+    assert model.layers[-1].proxies.dtype == "float64"
+    history = model.fit(*small.data(32), batch_size=16, epochs=2, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()

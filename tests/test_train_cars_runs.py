@@ -183,7 +183,8 @@ def test_what_cannot_be_trained_on_is_an_error_of_one_line(
         (["--backbone", "bn_inception", "--weights", "imagenet"], "the path of its checkpoint"),
         (["--backbone", "ResNet51"], "path of a .keras file. Received: ResNet51. Check the name"),
         (["--frozen-until", "conv9"], "must name a layer of small, such as conv"),
-        (["--crop-area", "2"], "area=(2.0, 1.0)"),
+        (["--crop-area", "2"], "--crop-area must be in (0, 1]. Received: crop_area=2.0"),
+        (["--proxy-multiplier", "0.5", "--ratio", "2"], "--ratio must be in (0, 1]"),
         (["--shorter-side", "7"], "shorter_side=7"),
     ],
 )
@@ -195,6 +196,13 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_written(
     assert code == 2
     assert errors.count("\n") == 1
     assert message in errors
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_images_of_the_demo_have_one_split(cars, tmp_path):
+    code, _, errors = cars("--demo", "--split-seed", "1", "--output", tmp_path / "run")
+    assert code == 2
+    assert "--split-seed must be left out with --demo" in errors
     assert not (tmp_path / "run").exists()
 
 

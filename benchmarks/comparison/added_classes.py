@@ -80,7 +80,7 @@ def measured(model, split, test):
 
 
 def larger_model(model, split, way, seed):
-    """The model with the new classes, as a way starts."""
+    """A model with the new classes, prepared for one of `WAYS`."""
     inputs = split.new.inputs[0].astype("float32")
     larger = kp.models.add_classes(model, inputs, split.new.labels, seed=seed)
     head = larger.layers[-1]
@@ -105,10 +105,11 @@ def run(images, name, seed):
         if way == "before":
             found["0"] = measured(model, split, images.test)
         else:
-            larger = None if way == "all" else larger_model(model, split, way, seed)
             if way == "all":
                 larger = new_model(images, split.num_classes, seed)
                 fit(larger, split.both, epochs, seed)
+            else:
+                larger = larger_model(model, split, way, seed)
             for more in MORE:
                 fit(larger, split.both, more - trained, seed + 1 + trained)
                 trained = more

@@ -12,7 +12,8 @@ ingredients  The recipe with 6 epochs at 128 px and one change, trained on three
 test         The recipe at 224 px, judged on the test half, with 3 seeds. `--runs` keeps the
              folders of the runs, in which an interrupted training goes on.
 
-Each embedder is judged twice: as it is, and by `models.with_mirror`.
+Each embedder is judged on whole images and on the library's central crop, each time as it is and by
+`models.with_mirror`. The tests after each epoch, and the table of ingredients, take whole images.
 """
 
 import argparse
@@ -38,6 +39,14 @@ SHORT = RECIPES["fine_tune"].replace(image_size=128, epochs=6)
 LONG = RECIPES["fine_tune"].replace(image_size=224)
 METRICS = {"recall@1": "Recall@1", "map@r": "MAP@R"}
 COLUMNS = [f"{name}{of}" for of in ("", ", mirrored") for name in METRICS.values()]
+# How an embedder is judged. The pictures are square.
+VIEWS = {
+    "images": "whole",
+    "mirrored": "whole, mirrored",
+    "cropped": "central crop",
+    "cropped, mirrored": "central crop, mirrored",
+}
+WHOLE, CROPPED = list(VIEWS)[:2], list(VIEWS)[2:]
 SPLIT = "that of train/ and test/"
 
 
@@ -108,17 +117,18 @@ def of_classes(files, classes):
 
 
 def judge(embedder, files, size):
-    """Recall@1 and MAP@R of the images, and of the means with their mirror images."""
-    images = datasets.evaluation_batches(files, 64, image_size=size, shorter_side=size)
+    """Recall@1 and MAP@R of whole images and of central crops, alone and with mirror images."""
     found = {}
-    for key, model in (("images", embedder), ("mirrored", with_mirror(embedder))):
-        metrics = retrieval_metrics(model.predict(images, verbose=0), files.labels)
-        found[key] = {metric: round(metrics[metric], 6) for metric in METRICS}
+    for keys, shorter_side in ((WHOLE, size), (CROPPED, None)):
+        images = datasets.evaluation_batches(files, 64, image_size=size, shorter_side=shorter_side)
+        for key, model in zip(keys, (embedder, with_mirror(embedder)), strict=True):
+            metrics = retrieval_metrics(model.predict(images, verbose=0), files.labels)
+            found[key] = {metric: round(metrics[metric], 6) for metric in METRICS}
     return found
 
 
 def run(files, recipe, backbone, folder=None, seed=0):
-    """One training."""
+    """One training. Its tests take whole images."""
     train, test = files
     size = recipe.image_size
     options = {"backbone": backbone, "output": folder, "split": SPLIT, "seed": seed, "verbose": 2}
@@ -152,52 +162,65 @@ def run_test(path, files, folder, seeds):
             append(NAME, "test", f"seed {seed}", result)
 
 
-def cells(result):
-    """Recall@1 and MAP@R by the image, and by the mean with its mirror image."""
-    return [result[key][metric] for key in ("images", "mirrored") for metric in METRICS]
+def cells(result, views):
+    """Recall@1 and MAP@R of each of the views."""
+    return [result[view][metric] for view in views for metric in METRICS]
 
 
 def ingredients():
     """The changes, and the differences that they make."""
     found = read(NAME, "ingredients")
-    base = cells(found["as it is"])
-    rows = [
-        (
-            label,
-            *(f"{x:.3f} ({x - b:+.3f})" for x, b in zip(cells(found[label]), base, strict=True)),
-        )
-        for label in INGREDIENTS
-        if label in found
-    ]
+    base = cells(found["as it is"], WHOLE)
+    rows = []
+    for label in filter(found.get, INGREDIENTS):
+        values = zip(cells(found[label], WHOLE), base, strict=True)
+        rows.append((label, *(f"{x:.3f} ({x - b:+.3f})" for x, b in values)))
     return markdown(("recipe", *COLUMNS), rows)
 
 
-def tests():
-    """The test half before and after the training."""
-    found = read(NAME, "test")
+def tests(found):
+    """The test half after each training."""
     rows = [
-        (label, *(f"{x:.3f}" for x in cells(result)), f"{result['seconds'] / 60:.0f}")
+        (label, *(f"{x:.3f}" for x in cells(result, CROPPED)), f"{result['seconds'] / 60:.0f}")
         for label, result in found.items()
     ]
-    means = np.mean([cells(result) for result in found.values()], axis=0)
+    means = np.mean([cells(result, CROPPED) for result in found.values()], axis=0)
     rows += [("mean", *(f"{x:.4f}" for x in means), "")]
-    before = next(iter(found.values()))["before"]
-    start = [f"{before[metric]:.3f}" for metric in METRICS]
-    return markdown(("run", *COLUMNS, "minutes"), [("before training", *start, "", "", ""), *rows])
+    return markdown(("run", *COLUMNS, "minutes"), rows)
+
+
+def crops(held_out, found):
+    """What the central crop changes: on held-out classes, and on the test half."""
+    rows = []
+    for view, title in VIEWS.items():
+        means = np.mean([cells(result, [view]) for result in found.values()], axis=0)
+        rows.append((title, *(f"{x:.3f}" for x in (*cells(held_out, [view]), *means))))
+    of = ("held-out classes", "test half")
+    titles = [f"{metric}, {classes}" for classes in of for metric in METRICS.values()]
+    return markdown(("images", *titles), rows)
+
+
+def epochs(found):
+    """Whole images of the test half before the training and after each epoch."""
+    rows = []
+    for metric, title in METRICS.items():
+        series = [[x["before"][metric], *x["history"][f"val_{metric}"]] for x in found.values()]
+        rows.append((title, *(f"{x:.3f}" for x in np.mean(series, axis=0))))
+    return markdown(("epoch", *range(LONG.epochs + 1)), rows)
 
 
 def report():
     """All tables, as Markdown lines."""
+    found, changes = read(NAME, "test"), read(NAME, "ingredients")
     lines = []
-    if read(NAME, "test"):
-        lines += [*tests(), ""]
-        histories = [x["history"] for x in read(NAME, "test").values()]
-        epochs = range(1, LONG.epochs + 1)
-        means = {key: np.mean([h[f"val_{key}"] for h in histories], axis=0) for key in METRICS}
-        rows = [(METRICS[key], *(f"{x:.3f}" for x in means[key])) for key in METRICS]
-        lines += [*markdown(("epoch", *epochs), rows), ""]
-    if read(NAME, "ingredients"):
-        title = "One run each, with 6 epochs at 128 px, on held-out training classes:"
+    if found:
+        lines += ["Central crops of the test half:", "", *tests(found), ""]
+        lines += ["Whole images of the test half, the mean of these runs:", "", *epochs(found), ""]
+    if found and "as it is" in changes:
+        title = "The crop, on held-out classes (one run with 6 epochs at 128 px) and in these runs:"
+        lines += [title, "", *crops(changes["as it is"], found), ""]
+    if changes:
+        title = "One run each, with 6 epochs at 128 px, on whole images of held-out classes:"
         lines += [title, "", *ingredients(), ""]
     return lines
 

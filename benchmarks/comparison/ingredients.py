@@ -45,7 +45,7 @@ def embedder_of(task, settings):
         task: A `Drawings` task.
         settings: `pooling` is `"average"`, `"max"` or `"both"` in place of `"flatten"`,
             `normalize` puts a `LayerNormalization` before the embedding and `dropout` a `Dropout`,
-            and `embedding_size` is the number of its numbers.
+            and `embedding_size` is D.
     """
     whole = task.embedder()
     changes = {"pooling", "normalize", "dropout", "embedding_size"}

@@ -124,11 +124,8 @@ def run(images, name, kind, rates, python, seed):
     cached = None
     for rate in rates:
         labels, is_wrong = with_wrong_labels(half.labels, rate, seed)
-        cached = (
-            cached
-            if cached and kind == "other"
-            else list(embedded(images, name, kind, labels, seed))
-        )
+        if cached is None or kind != "other":
+            cached = list(embedded(images, name, kind, labels, seed))
         found = {}
         for embeddings, proxies, rows in cached:
             for judge, scores in judged(python, embeddings, labels[rows], proxies).items():

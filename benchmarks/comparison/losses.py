@@ -32,7 +32,7 @@ class Contender:
     on_pairs: bool = False
 
     def axes(self, rates):
-        """The axis of each setting. `images_per_class` is of those that a batch has together.
+        """The axis of each setting. `images_per_class` is how many images of a class a batch has.
 
         Args:
             rates: The axis of the learning rate.
@@ -91,7 +91,7 @@ def unit_vectors(settings, num_classes):
     return keras.layers.UnitNormalization()
 
 
-def own(loss, *names):
+def from_settings(loss, *names):
     """A maker of a loss from the settings of these names."""
     return lambda settings: loss(**{name: settings[name] for name in names})
 
@@ -122,40 +122,40 @@ CONTENDERS = {
         proxy_gml, proxy_gml_head, GML_DEFAULTS | UNMASKED, GML_SPACE | {"masked": Choice((False,))}
     ),
     "ProxyNCA": Contender(
-        own(kp.ProxyNCALoss, "scale"), single, {"scale": 9.0}, {"scale": Log(3, 40)}
+        from_settings(kp.ProxyNCALoss, "scale"), single, {"scale": 9.0}, {"scale": Log(3, 40)}
     ),
     "ProxyAnchor": Contender(
-        own(kp.ProxyAnchorLoss, "margin", "alpha"),
+        from_settings(kp.ProxyAnchorLoss, "margin", "alpha"),
         single,
         {"margin": 0.1, "alpha": 32.0},
         {"margin": Linear(0, 0.4), "alpha": Log(4, 64)},
     ),
     "NormalizedSoftmax": Contender(
-        own(kp.NormalizedSoftmaxLoss, "temperature"),
+        from_settings(kp.NormalizedSoftmaxLoss, "temperature"),
         single,
         {"temperature": 0.05},
         {"temperature": Log(0.02, 0.5)},
     ),
     "CosFace": Contender(
-        own(kp.CosFaceLoss, "margin", "scale"),
+        from_settings(kp.CosFaceLoss, "margin", "scale"),
         single,
         {"margin": 0.35, "scale": 64.0},
         {"margin": Linear(0.05, 0.5), "scale": Log(6, 64)},
     ),
     "ArcFace": Contender(
-        own(kp.ArcFaceLoss, "margin", "scale"),
+        from_settings(kp.ArcFaceLoss, "margin", "scale"),
         single,
         {"margin": 28.6, "scale": 64.0},
         {"margin": Linear(5, 40), "scale": Log(6, 64)},
     ),
     "SubCenterArcFace": Contender(
-        own(kp.ArcFaceLoss, "margin", "scale"),
+        from_settings(kp.ArcFaceLoss, "margin", "scale"),
         single,
         {"margin": 28.6, "scale": 64.0, "num_proxies": 3},
         {"margin": Linear(5, 40), "scale": Log(6, 64), "num_proxies": Choice((2, 3))},
     ),
     "SoftTriple": Contender(
-        own(kp.SoftTripleLoss, "scale", "gamma", "margin"),
+        from_settings(kp.SoftTripleLoss, "scale", "gamma", "margin"),
         soft_triple_head,
         {"scale": 20.0, "gamma": 0.1, "margin": 0.01, "num_proxies": 10, "tau": 0.2},
         {
@@ -167,28 +167,28 @@ CONTENDERS = {
         },
     ),
     "TripletSemiHard": Contender(
-        own(kp.TripletSemiHardLoss, "margin"),
+        from_settings(kp.TripletSemiHardLoss, "margin"),
         unit_vectors,
         {"margin": 1.0},
         {"margin": Log(0.05, 1.5)},
         on_pairs=True,
     ),
     "Contrastive": Contender(
-        own(losses.ContrastiveLoss, "pos_margin", "neg_margin"),
+        from_settings(losses.ContrastiveLoss, "pos_margin", "neg_margin"),
         unit_vectors,
         {"pos_margin": 0.0, "neg_margin": 1.0},
         {"pos_margin": Linear(0, 0.5), "neg_margin": Linear(0.5, 1.4)},
         on_pairs=True,
     ),
     "MultiSimilarity": Contender(
-        own(losses.MultiSimilarityLoss, "alpha", "beta", "base"),
+        from_settings(losses.MultiSimilarityLoss, "alpha", "beta", "base"),
         unit_vectors,
         {"alpha": 2.0, "beta": 50.0, "base": 0.5},
         {"alpha": Log(1, 20), "beta": Log(5, 80), "base": Linear(0, 0.8)},
         on_pairs=True,
     ),
     "SupCon": Contender(
-        own(losses.SupConLoss, "temperature"),
+        from_settings(losses.SupConLoss, "temperature"),
         unit_vectors,
         {"temperature": 0.1},
         {"temperature": Log(0.03, 0.5)},

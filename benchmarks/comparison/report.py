@@ -54,16 +54,19 @@ SHOWN = {"recall@1": "Recall@1", "map@r": "MAP@R", "nmi": "NMI"}
 
 
 def interval(values):
-    """Mean of the seeds and half the width of its 95 % interval by Student's t."""
+    """Mean of the seeds and half the width of its 95 % interval by Student's t.
+
+    NaN for fewer than three seeds, which say nothing about the spread.
+    """
     values = np.asarray(values, float)
-    if len(values) < 2:
+    if len(values) < 3:
         return values.mean(), np.nan
     half = student.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return values.mean(), half
 
 
 def written(mean, half, form):
-    """A mean and its interval, which one run does not have."""
+    """A mean and its interval, which fewer than three seeds do not have."""
     return f"{mean:{form}}" + ("" if np.isnan(half) else f" ± {half:{form.strip('+')}}")
 
 
@@ -89,12 +92,11 @@ def comparison(task, names=CONTENDERS):
         cells = (
             name,
             *with_intervals(histories),
-            f"{1000 * np.median([r['seconds_per_step'] for r in results]):.0f}",
             f"{np.median(shares):.0%}",
             len(results),
         )
         rows.append((-np.mean([score(r) for r in results]), cells))
-    titles = ("loss", *SHOWN.values(), "ms a step", "training to 95 %", "seeds")
+    titles = ("loss", *SHOWN.values(), "training to 95 %", "seeds")
     return markdown(titles, [cells for _, cells in sorted(rows)])
 
 

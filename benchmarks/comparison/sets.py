@@ -1,13 +1,11 @@
 """The sets that `added_classes` and `label_suspects` train on, and the model that they train."""
 
-from pathlib import Path
-
 import keras
 import numpy as np
 from PIL import Image
 
 import keras_proxygml as kp
-from benchmarks.comparison.tasks import Batches, Glyphs, Half
+from benchmarks.comparison.tasks import Batches, Glyphs, Half, existing
 from keras_proxygml import datasets
 
 BATCH_SIZE = 64
@@ -33,10 +31,7 @@ class Icons:
     embedding_size = 128
 
     def __init__(self, folder=None):
-        path = Path(folder or ".") / "icons64.npz"
-        if not path.exists():
-            raise SystemExit(f"{path} is missing. Give the --data folder that has it.")
-        with np.load(path) as arrays:
+        with np.load(existing(folder, "icons64.npz")) as arrays:
             images, labels, half = arrays["images"], arrays["labels"], int(arrays["half"])
         test = labels >= half
         self.train = Half(self._views(images[~test], 4), labels[~test])

@@ -147,7 +147,7 @@ RECIPE |= {
 
 
 def score(result):
-    """What settings are chosen by; a run that diverged is the worst."""
+    """MAP@R after the last epoch, by which settings are chosen. 0 if the run diverged."""
     value = result.get("history", {}).get("val_map@r", [0.0])[-1]
     return value if np.isfinite(value) else 0.0
 

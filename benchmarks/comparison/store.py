@@ -30,8 +30,7 @@ def read(task, stage, pattern="*"):
         return {}
     runs = _runs(_whole_lines(_path(task).read_bytes()))
     labels = [label for of, label in runs if of == stage and fnmatchcase(label, pattern)]
-    # The point sorts "positives+mask" before "positives", as the tables have them.
-    return {label: runs[stage, label] for label in sorted(labels, key=lambda x: f"{x}.")}
+    return {label: runs[stage, label] for label in sorted(labels)}
 
 
 def _path(task):

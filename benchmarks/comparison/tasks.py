@@ -2,7 +2,8 @@
 
 A task gives inputs of a training and a test half, and builds an embedder for them that starts the
 same for every loss. Inputs are `[views, n, ...]`: of each training image a run meets one view at
-random, in each epoch. `validation` is the training half as the test half is, for held-out classes.
+random, in each epoch. `validation` has the training classes, prepared like the test half. Held-out
+classes are judged on it.
 """
 
 import dataclasses

@@ -109,6 +109,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         check_integer("every", every, minimum=1)
+        check_integer("batch_size", batch_size, minimum=1)
         if embedder is not None and not hasattr(embedder, "predict_on_batch"):
             hint = "Give data as a pair (inputs, labels) in one argument."
             refuse("embedder", "be a keras.Model", f"a {type(embedder).__name__}", hint)
@@ -130,7 +131,7 @@ class RetrievalEvaluation(keras.callbacks.Callback):
         self._verification = verification
         self._every = every
         self._wants_baseline = baseline
-        self._batch_size = batch_size
+        self._batch_size = int(batch_size)  # PyTorch takes no integers of NumPy
         self._plain_names = plain_names
         self._prefix = prefix
         self._has_seen_range = False

@@ -202,9 +202,10 @@ def serve(options):
 def export(options):
     """Exports the embedder of a run, and compares the file with it."""
     from keras_proxygml.export import export
+    from keras_proxygml.export.formats import FORMATS
 
     run = open_run(options.run)
-    suffix = {"onnx": ".onnx", "openvino": ".xml", "litert": ".tflite"}.get(options.format, "")
+    suffix = FORMATS[options.format].suffix if options.format in FORMATS else ""
     path = options.output or run.path / "exported" / f"{options.format}{suffix}"
     files = None if options.no_check else _some(run.test_files())
     side = run.description["shorter_side"]

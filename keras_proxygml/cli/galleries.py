@@ -6,6 +6,7 @@ from keras_proxygml.checks import refuse
 from keras_proxygml.cli import printing
 from keras_proxygml.datasets import ImageFiles, class_folders
 from keras_proxygml.search import Gallery, index_files
+from keras_proxygml.search.linked import OtherEmbedder
 
 
 def open_gallery(run):
@@ -23,10 +24,11 @@ def open_or_make_gallery(run):
     if run.gallery_path.is_dir():
         try:
             return Gallery.load(run.gallery_path, run.embedder)
-        except ValueError as error:
-            if "made the gallery's vectors" not in str(error):
-                raise
-            printing.stage("The embedder has been trained on, so the gallery is made again.")
+        except OtherEmbedder:
+            printing.stage(
+                "The embedder has been trained on, so the gallery starts empty. "
+                "It needs all images again."
+            )
     options = {"shorter_side": run.description["shorter_side"]}
     gallery = Gallery(run.embedder, image_options=options)
     gallery.save(run.gallery_path)

@@ -82,7 +82,7 @@ def _run_command(options, prepare):
 
 @contextlib.contextmanager
 def _quietly(is_shown):
-    """Imports inside print no logs. Gives where messages can be written meanwhile.
+    """Silences stderr inside the block. Yields a copy of stderr for our own messages.
 
     TensorFlow logs before it reads how much to log, and not through Python.
     """
@@ -100,8 +100,8 @@ def _quietly(is_shown):
 def _ctrl_c_ends(stderr, message):
     """Ctrl-C inside ends the process at once. What is on the disk is whole at any moment.
 
-    As an exception, it would become other errors in imports, and now and then crash TensorFlow,
-    whose threads still work on what Python takes away.
+    `KeyboardInterrupt` would turn into other errors during imports. It can also crash TensorFlow,
+    whose threads still use memory that Python frees.
     """
     before = signal.getsignal(signal.SIGINT)
 

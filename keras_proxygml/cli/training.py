@@ -3,11 +3,11 @@
 import dataclasses
 import difflib
 import json
-from pathlib import Path
 
 from keras_proxygml.checks import refuse
 from keras_proxygml.cli import printing
 from keras_proxygml.training import RECIPES
+from keras_proxygml.training.backbones import starts_at_random
 
 SHOWN = ("recall@1", "recall@8", "map@r", "nmi")
 # A sample is compared with the proxies of so many classes. The paper's 0.05 of 98 classes is 5.
@@ -17,8 +17,8 @@ SMALL_SIZE = 96  # pixels, for the network that learns from scratch in minutes
 
 def recipe_of(options, classes):
     """The recipe that the options name, with their changes, for so many classes to train on."""
-    is_trained = options.weights or Path(options.backbone).exists()
-    name = (options.recipe or ("fine_tune" if is_trained else "from_scratch")).replace("-", "_")
+    at_random = starts_at_random(options.backbone, options.weights)
+    name = (options.recipe or ("from_scratch" if at_random else "fine_tune")).replace("-", "_")
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, 1)
         hint = f"Did you mean {near[0]}?" if near else ""
@@ -64,7 +64,7 @@ def say_what_starts(options, train, test, recipe):
         f"{recipe.image_size or 'its own'} pixels, ratio {recipe.ratio:.3g}. "
         f"Results go to {options.output}."
     )
-    if not (options.weights or Path(options.backbone).exists()):
+    if starts_at_random(options.backbone, options.weights):
         printing.stage(
             "The backbone starts at random. A trained one is much better: --backbone FILE.keras, "
             "or --backbone EfficientNetV2B0 --weights imagenet, which downloads its weights."

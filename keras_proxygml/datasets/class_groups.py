@@ -57,11 +57,11 @@ class ClassGroups(keras.utils.PyDataset):
         check_integer("seed", seed, 0)
         check_integer("first_epoch", first_epoch, 0)
         check_same_length("labels", labels, "images", images)
-        self._images, self._labels = images, np.asarray(labels)
-        classes = check_labels("labels", self._labels)
+        self._images, self._labels = images, check_labels("labels", labels)
         # Numbers of the images of each class.
-        order = np.argsort(classes, kind="stable")
-        self._members = np.split(order, np.flatnonzero(np.diff(classes[order])) + 1)
+        order = np.argsort(self._labels, kind="stable")
+        _, starts = np.unique(self._labels[order], return_index=True)
+        self._members = np.split(order, starts[1:])
         if num_classes > len(self._members):
             refuse(
                 "num_classes",

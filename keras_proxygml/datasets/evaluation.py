@@ -35,7 +35,8 @@ def evaluation_batches(
         preprocess: A function that changes the images, see `training_batches`.
         upright: Whether to turn images as their EXIF orientation says, see `read_pixels`.
         on_error: What to do if an image cannot be read. `"skip"` leaves out it and its label, names
-            it in one warning, and counts all of them in a last warning. `"raise"` raises an error.
+            it in one warning, and counts all of them in a last warning. The last batches are
+            smaller then. `"raise"` raises an error.
 
     Returns:
         A `tf.data.Dataset` of `(images, labels)`: `[B, S, S, 3]`, float32, and `[B]`, int32, for
@@ -57,11 +58,8 @@ def evaluation_batches(
     prepare = _preparation(image_size, shorter_side, upright)
     epoch = tf.data.Dataset.from_tensors((tf.range(len(files)), tf.zeros([len(files), 0])))
     images = read_images(files, epoch, lambda contents, _: prepare(contents), image_size, on_error)
-    # Keras wants to know the number of batches. If images are skipped, the last batches are empty.
-    nothing = tf.zeros([0, image_size, image_size, 3]), tf.zeros([0], tf.int32)
-    batches = images.batch(batch_size)
-    batches = batches.concatenate(tf.data.Dataset.from_tensors(nothing).repeat())
-    return preprocessed(batches.take(-(-len(files) // batch_size)), preprocess)
+    count = -(-len(files) // batch_size)
+    return preprocessed(_batches(images, batch_size, count), preprocess)
 
 
 def read_image(
@@ -104,6 +102,39 @@ def read_image(
     if not is_read:
         read_pixels(source)
     return (image if preprocess is None else preprocess(image[None])[0]).numpy()
+
+
+def _batches(images, batch_size, count):
+    """Makes so many batches, although images may have been left out.
+
+    Keras wants to know the number before, and convolutions of TensorFlow fail on an empty batch. So
+    the last images are divided among the batches that are left.
+    """
+    import tensorflow as tf
+
+    def step(state, batch):
+        left, first, second = state
+
+        def shift():
+            return first, (second, batch)
+
+        def divide():
+            images, labels = (tf.concat(parts, 0) for parts in zip(first, second, strict=True))
+            num_images = tf.size(labels)
+            is_full = -(-num_images // batch_size) >= left
+            size = tf.where(is_full, batch_size, -(-num_images // left))
+            return (images[:size], labels[:size]), ((images[size:], labels[size:]), nothing)
+
+        is_end = (tf.size(batch[1]) == 0) & (left <= count)
+        output, held = tf.cond(is_end, divide, shift)
+        return (left - 1, *held), output
+
+    batches = images.batch(batch_size)
+    nothing = tuple(tf.zeros([0, *x.shape[1:]], x.dtype) for x in batches.element_spec)
+    batches = batches.concatenate(tf.data.Dataset.from_tensors(nothing).repeat())
+    # Each batch waits for two steps, until it is known whether images follow.
+    start = tf.constant(count + 2), nothing, nothing
+    return batches.take(count + 2).scan(start, step).skip(2)
 
 
 def _preparation(image_size, shorter_side, upright):

@@ -181,7 +181,9 @@ def _read(folder, left_out):
     """Reads class folders into `ImageFiles`; adds images of other kinds to a list."""
     paths, labels, names, readable = [], [], _subfolders(folder), readable_suffixes()
     for label, name in enumerate(names):
-        files = sorted(path for path in (folder / name).iterdir() if path.name[0] != ".")
+        with os.scandir(folder / name) as entries:
+            found = [entry.name for entry in entries if entry.is_file() and entry.name[0] != "."]
+        files = [folder / name / file for file in sorted(found)]
         images = [path for path in files if path.suffix.lower() in readable]
         others = [path for path in files if is_of_another_kind(path, readable)]
         if not images:

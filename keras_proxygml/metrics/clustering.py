@@ -74,8 +74,8 @@ def _kmeans(vectors, num_clusters, seed, restarts):
         vectors.shape[1],
         num_clusters,
         niter=_ITERATIONS,
-        nredo=restarts,
-        seed=seed % 2**31,  # faiss takes no larger integer
+        nredo=int(restarts),  # faiss takes no integers of NumPy
+        seed=int(seed) % 2**31,  # and no larger ones
         # Without these, faiss warns of small clusters and samples from large ones.
         min_points_per_centroid=1,
         max_points_per_centroid=len(vectors),

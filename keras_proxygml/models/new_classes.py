@@ -108,7 +108,7 @@ def _embed(embedder, inputs, labels, batch_size):
         refuse("labels", "be given if `inputs` are arrays", "labels=None", hint)
     data = check_data("inputs", inputs)
     if isinstance(data, tuple):
-        vectors = embedder.predict(data[0], batch_size, verbose=0)
+        vectors = embedder.predict(data[0], int(batch_size), verbose=0)
         return np.asarray(vectors, "float32"), data[1]
     pairs = [
         (np.asarray(keras.ops.convert_to_numpy(embedder.predict_on_batch(x)), "float32"), y)

@@ -41,7 +41,7 @@ def with_shifts(embedder: keras.Model, pixels: int) -> keras.Model:
     Args:
         embedder: A model from images `[B, H, W, channels]` to vectors `[B, D]`.
         pixels: How far to shift, less than the image's sides. An integer of 1 or more. Start with a
-            tenth of the side.
+            tenth of the side. An embedder of images of any size does not check it.
 
     Returns:
         A model from such images to vectors `[B, D]` of length 1 or less, float32. It shares the
@@ -61,6 +61,7 @@ def _shifted(images, pixels):
     """Images shifted up, down, left and right."""
     sides = [side for side in images.shape[1:3] if side is not None]
     check_integer("pixels", pixels, 1, min(sides) - 1 if sides else None)
+    pixels = int(pixels)  # Keras takes no integers of NumPy
     top, bottom = (ops.repeat(x, pixels, 1) for x in (images[:, :1], images[:, -1:]))
     left, right = (ops.repeat(x, pixels, 2) for x in (images[:, :, :1], images[:, :, -1:]))
     return [

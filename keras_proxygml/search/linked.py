@@ -17,6 +17,10 @@ from keras_proxygml.search.embedding import read_batches, read_one
 IMAGE_OPTIONS = ("shorter_side", "upright")
 
 
+class OtherEmbedder(ValueError):
+    """The embedder is not the one that made the stored vectors."""
+
+
 class Embedded(NamedTuple):
     """Inputs as vectors. Image files that could not be read are left out.
 
@@ -119,7 +123,7 @@ class LinkedEmbedder:
             settings: What `settings` returned when the first vectors were stored, or an empty dict.
 
         Raises:
-            ValueError: If it is another one, or has been trained since.
+            OtherEmbedder: If it is another one, or has been trained since.
         """
         if "embedder" not in settings or settings["embedder"] == self.digest():
             return
@@ -132,6 +136,7 @@ class LinkedEmbedder:
             now,
             "Vectors of different embedders can't be compared. Give the same embedder, or embed "
             "all items again into a new gallery.",
+            error=OtherEmbedder,
         )
 
     def embed(self, inputs: Any, on_error: str, verbose: bool | None) -> Embedded:

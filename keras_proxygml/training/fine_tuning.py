@@ -15,7 +15,6 @@ from keras_proxygml.datasets.pipeline import Preprocess
 from keras_proxygml.training.backbones import ANY_SIZE, make_backbone, name_of, starts_at_random
 from keras_proxygml.training.fitting import Training
 from keras_proxygml.training.images import as_images, check_classes, natural_size
-from keras_proxygml.training.models import with_preprocessing
 from keras_proxygml.training.recipes import Recipe, as_recipe
 from keras_proxygml.training.store import Store
 
@@ -165,7 +164,6 @@ def _run(training, store, callbacks, verbose):
     history = training.fit(store.path, callbacks, verbose, is_finished=bool(results))
     seconds = results["seconds"] if results else time.time() - start
     after = results["after"] if results else training.metrics_of(history, callbacks)
-    embedder = with_preprocessing(training.embedder, training.backbone.preprocess)
     if not results:
-        store.finish(embedder, before, after, seconds)
-    return Result(embedder, training.model, history, after, before, seconds)
+        store.finish(training.embedder, before, after, seconds)
+    return Result(training.embedder, training.model, history, after, before, seconds)

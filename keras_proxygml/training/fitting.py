@@ -17,7 +17,7 @@ from keras_proxygml.training.images import (
     batches_to_train,
     side_before_crop,
 )
-from keras_proxygml.training.models import compile_for, make_model
+from keras_proxygml.training.models import compile_for, make_model, with_preprocessing
 from keras_proxygml.training.recipes import Recipe
 
 
@@ -29,7 +29,7 @@ class Training:
     train: Images
     backbone: Backbone
     model: keras.Model
-    embedder: keras.Model
+    embedder: keras.Model  # of RGB images of 0 to 255
     evaluation: RetrievalEvaluation | None
     shorter_side: int | None
     frozen_until: str | None
@@ -46,8 +46,17 @@ class Training:
             options = {"image_size": size, "shorter_side": shorter_side}
             batches = batches_to_test(test, preprocess=backbone.preprocess, **options)
             evaluation = RetrievalEvaluation(batches, embedder)
-        made = recipe, train, backbone, model, embedder, evaluation
-        training = cls(*made, shorter_side, frozen_until, seed)
+        training = cls(
+            recipe=recipe,
+            train=train,
+            backbone=backbone,
+            model=model,
+            embedder=with_preprocessing(embedder, backbone.preprocess),
+            evaluation=evaluation,
+            shorter_side=shorter_side,
+            frozen_until=frozen_until,
+            seed=seed,
+        )
         training.compile("training")
         training.batches()
         return training

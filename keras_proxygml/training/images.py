@@ -126,7 +126,6 @@ def batches_to_train(images: Images, recipe: Recipe, **options: Any) -> Any:
     options |= {"area": (recipe.crop_area, 1.0), "flip": recipe.flip}
     if isinstance(images, ImageFiles):
         return training_batches(images, recipe.batch_size, **options)
-    check_number("crop_area", recipe.crop_area, "(0, 1]")
     return array_training_batches(images.images, images.labels, recipe.batch_size, **options)
 
 

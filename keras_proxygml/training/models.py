@@ -12,6 +12,7 @@ from keras_proxygml.losses import ProxyGMLLoss
 from keras_proxygml.models import freeze_batch_norm
 from keras_proxygml.optimizers import ProxyAdam
 from keras_proxygml.regularizers import ProxySeparation
+from keras_proxygml.training.backbones import name_of
 from keras_proxygml.training.recipes import Recipe
 
 PHASES = ("warm_up", "training")
@@ -101,12 +102,15 @@ def learning_rate(recipe: Recipe, steps: int) -> Any:
     """
     check_integer("steps", steps, minimum=1)
     schedules = keras.optimizers.schedules
-    decays = [e - 1 - recipe.warm_up for e in recipe.decay_epochs if e - 1 > recipe.warm_up]
-    if recipe.schedule == "step" and decays:
-        # Keras changes the rate after a boundary, so the last step before the epoch is one.
-        boundaries = [epoch * steps - 1 for epoch in decays]
+    if recipe.schedule == "step":
+        decays = sorted(epoch - 1 - recipe.warm_up for epoch in recipe.decay_epochs)
         rates = [recipe.learning_rate * 0.1**n for n in range(len(decays) + 1)]
-        return schedules.PiecewiseConstantDecay(boundaries, rates)
+        num_past = sum(epoch <= 0 for epoch in decays)
+        # Keras changes the rate after a boundary, so the last step before the epoch is one.
+        boundaries = [epoch * steps - 1 for epoch in decays[num_past:]]
+        if not boundaries:
+            return rates[-1]
+        return schedules.PiecewiseConstantDecay(boundaries, rates[num_past:])
     if recipe.schedule == "cosine":
         epochs = max(recipe.epochs - recipe.warm_up, 1)  # all epochs may warm up
         return schedules.CosineDecay(recipe.learning_rate, epochs * steps)
@@ -150,7 +154,14 @@ def with_preprocessing(embedder: keras.Model, preprocess: Preprocess | None) -> 
 
     Returns:
         A `keras.Model` that shares the weights of `embedder`.
+
+    Raises:
+        ValueError: If `preprocess` can't be a part of a Keras model.
     """
     images = keras.Input(embedder.input_shape[1:])
-    outputs = embedder(preprocess(images) if preprocess is not None else images)
-    return keras.Model(images, outputs, name=embedder.name)
+    try:
+        preprocessed = images if preprocess is None else preprocess(images)
+    except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+        allowed = "be a layer, or a function that can be a part of a Keras model"
+        refuse("preprocess", allowed, f"{name_of(preprocess)} ({error})", "Use keras.ops in it.")
+    return keras.Model(images, embedder(preprocessed), name=embedder.name)

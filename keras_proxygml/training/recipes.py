@@ -10,6 +10,7 @@ from keras_proxygml.checks import check_choice, check_integer, check_number, ref
 
 SCHEDULES = ("constant", "step", "cosine")
 INTERVALS = {
+    "crop_area": "(0, 1]",
     "ratio": "(0, 1]",
     "scale": "(0, inf)",
     "separation": "[0, inf)",
@@ -51,7 +52,7 @@ class Recipe:
         freeze_batch_norm: Whether to keep the batch normalization as it was pretrained.
         schedule: Of the learning rate: `"constant"`, `"step"` or `"cosine"`.
         decay_epochs: With `"step"`, from each of these epochs on, counted from 1, a tenth of the
-            rate.
+            rate. A warm-up has the whole rate.
         warm_up: Epochs at first in which only the embedding and the proxies learn.
         embedding_initializer: Initializer of the embedding layer, a name of Keras or `"pytorch"`,
             whose values are half as large as those of Keras's default.

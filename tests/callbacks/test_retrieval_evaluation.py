@@ -146,7 +146,7 @@ def test_queries_without_match_are_counted():
 
 
 def test_every_few_epochs_and_before_training():
-    evaluation = RetrievalEvaluation(TEST, every=2, baseline=True)
+    evaluation = RetrievalEvaluation(TEST, every=2, baseline=True, batch_size=np.int64(16))
     model = small.model()
     embeddings = embedder_of(model).predict(TEST[0], verbose=0)
     history = model.fit(*small.data(), callbacks=[evaluation], **{**QUICK, "epochs": 5}).history
@@ -258,6 +258,7 @@ def test_bad_data_that_shows_later(data, message):
         ({"itself": [0, 1]}, r"`itself` must be None where there is no gallery"),
         ({"gallery": TEST, "itself": [0]}, r"`itself` must be integers of shape \(60,\)"),
         ({"every": True}, r"Received: every=True"),
+        ({"batch_size": 8.0}, r"`batch_size` must be an integer of 1 or more\. Received"),
         ({"k": 0}, r"k=0"),
         ({"embedder": TEST[1]}, r"must be a keras.Model. Received: a ndarray"),
         ({"gallery": 5}, r"`gallery` must be a pair .* Received: a int"),

@@ -195,7 +195,7 @@ def test_another_embedder_makes_the_gallery_again(cli, a_run, photos):
     code, out, _ = cli("train", photos, "--output", a_run, *options)
     assert code == 0
     assert "Going on after epoch 1 of 2" in out
-    assert "The embedder has been trained on, so the gallery is made again." in out
+    assert "The embedder has been trained on, so the gallery starts empty." in out
     assert "48 added" in out
     assert (a_run / "report.html").is_file() or "No report:" in out
     assert "recall@1" in out

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from photos import embedding_model, photo, read, single, twelve_photos  # noqa: F401, a fixture
+from PIL import Image
 
 from keras_proxygml import RetrievalEvaluation
 from keras_proxygml.datasets import (
@@ -126,7 +127,7 @@ def test_readable_files_keep_all_that_are_readable(files):
     assert len(readable_files(ImageFiles([], [], []))) == 0
 
 
-@pytest.mark.parametrize(("batch_size", "sizes"), [(3, [3, 3, 0, 0]), (4, [4, 2, 0]), (10, [6])])
+@pytest.mark.parametrize(("batch_size", "sizes"), [(3, [2, 2, 1, 1]), (4, [2, 2, 2]), (10, [6])])
 def test_evaluation_skips_broken_images(broken_files, batch_size, sizes):
     dataset = evaluation_batches(broken_files, batch_size, image_size=16, preprocess=bgr_means)
     with pytest.warns(UserWarning, match="Skipped") as caught:
@@ -134,8 +135,27 @@ def test_evaluation_skips_broken_images(broken_files, batch_size, sizes):
     check_warnings(caught, broken_files)
     for batches in passes:
         assert list(np.concatenate(batches)) == READABLE
-        assert list(map(len, batches)) == sizes
+        assert list(map(len, batches)) == sizes  # TensorFlow's convolutions take no empty batch
     assert len(dataset) == len(sizes)
+
+
+@pytest.mark.parametrize("count", range(1, 9))
+@pytest.mark.parametrize("num_read", range(1, 9))
+def test_no_batch_is_empty_if_there_are_enough_images(tmp_path, count, num_read):
+    paths = [tmp_path / f"{number}.png" for number in range(count)]
+    for path in paths[:num_read]:
+        Image.fromarray(np.full((4, 4, 3), int(path.stem), "uint8")).save(path)
+    files = ImageFiles(paths, [0] * count, ["a"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        batches = [x[:, 0, 0, 0] for x, _ in evaluation_batches(files, 3, image_size=4)]
+    assert list(np.concatenate(batches)) == list(range(min(count, num_read)))
+    sizes = list(map(len, batches))
+    assert len(sizes) == -(-count // 3)
+    assert max(sizes) <= 3
+    assert min(sizes) > 0 or num_read < len(sizes)
+    if num_read >= count:
+        assert sizes[:-1] == [3] * (len(sizes) - 1)
 
 
 def test_keras_takes_batches_with_broken_images(broken_files):

@@ -47,6 +47,14 @@ def test_draws_depend_on_seed_epoch_and_number_only():
     assert len({tuple(x) for x in (epoch(), epoch(seed=1), epoch(skip=1))}) == 3
 
 
+def test_labels_may_be_names():
+    names = np.array(list("dacbefgh"))[LABELS]
+    numbered, named = (ClassGroups(IMAGES, x, 3, 4, seed=1)[0][1] for x in (LABELS, names.tolist()))
+    assert named.dtype.kind == "U"
+    assert len(set(named)) == len(set(numbered)) == 3
+    assert set(np.unique(named, return_counts=True)[1]) == {4}
+
+
 def test_fit_takes_them():
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(5), 6)
@@ -68,6 +76,7 @@ def test_fit_takes_them():
         ({"num_classes": 2, "seed": -1}, "`seed` must"),
         ({"num_classes": 2, "first_epoch": -1}, "`first_epoch` must"),
         ({"num_classes": 2, "labels": LABELS[1:]}, "`labels` must have 21 items"),
+        ({"num_classes": 2, "labels": [1, "1", 2] * 7}, "`labels` must be integers or strings"),
         ({"num_classes": 2, "labels": np.eye(21)}, "`labels` must be integers or strings"),
     ],
 )

@@ -57,6 +57,7 @@ def test_other_files_are_left_out(tmp_path):
     for name in ("notes.txt", "a/notes.txt", "a/.hidden.jpg", "a/.hidden.tif"):
         (tmp_path / name).touch()
     (tmp_path / ".cache").mkdir()
+    (tmp_path / "a/2.jpg").mkdir()
     write_image(tmp_path / "b" / "LARGE.JPEG", 0)
     write_image(tmp_path / "b" / "graph.PNG", 0)
     write_image(tmp_path / "b" / "photo.webp", 0)

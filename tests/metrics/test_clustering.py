@@ -22,6 +22,14 @@ def test_separate_classes_score_one_whatever_their_length():
     assert metrics == pytest.approx({"nmi": 1.0, "ami": 1.0, "f1": 1.0})
 
 
+def test_numpy_numbers_are_those_of_python():
+    embeddings, labels = blobs(0.5)
+    expected = clustering_metrics(embeddings, labels, seed=3, restarts=2)
+    assert (
+        clustering_metrics(embeddings, labels, seed=np.int64(3), restarts=np.int64(2)) == expected
+    )
+
+
 def test_random_labels_score_near_chance():
     embeddings, labels = blobs(1.0)
     labels = np.random.default_rng(2).permutation(labels)

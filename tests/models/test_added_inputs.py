@@ -21,7 +21,7 @@ class Batches(keras.utils.PyDataset):
 
 def test_batches_give_the_proxies_that_arrays_give():
     model = small.model()
-    expected = add_classes(model, *new_items()).get_weights()
+    expected = add_classes(model, *new_items(), batch_size=np.int64(128)).get_weights()
     for data in (Batches(), new_items(), [new_items()[0], new_items()[1].astype("float32")]):
         for ours, theirs in zip(add_classes(model, data).get_weights(), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)

@@ -44,7 +44,7 @@ def test_vectors_are_means_over_an_image_and_four_shifted_ones(pixels):
     wide = np.pad(IMAGES, [(0, 0), (pixels, pixels), (pixels, pixels), (0, 0)], mode="edge")
     corners = [(0, pixels), (2 * pixels, pixels), (pixels, 0), (pixels, 2 * pixels)]
     views = [IMAGES, *(wide[:, row : row + 8, column : column + 10] for row, column in corners)]
-    found = with_shifts(model, pixels).predict(IMAGES, verbose=0)
+    found = with_shifts(model, np.int64(pixels)).predict(IMAGES, verbose=0)
     np.testing.assert_allclose(found, mean_over(model, views), rtol=1e-5, atol=1e-6)
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -277,6 +278,29 @@ def test_nothing_is_written_if_an_argument_is_wrong(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="`output` must be a folder, or a new path"):
         train(output=tmp_path / "file")
+
+
+def test_a_preprocessing_that_is_no_part_of_a_model_is_refused_before_the_training(tmp_path):
+    import tensorflow as tf
+
+    def of_tensorflow(images):
+        return tf.cast(images, tf.float32) / 127.5 - 1
+
+    message = (
+        r"`preprocess` must be a layer, .*of_tensorflow \(A KerasTensor .* Use keras.ops in it"
+    )
+    with pytest.raises(ValueError, match=f"(?s){message}"):
+        train(output=tmp_path / "run", preprocess=of_tensorflow)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Skipped")
+def test_a_broken_image_to_test_on_is_left_out(tmp_path):
+    photos = files(tmp_path, images=33)  # one more than a batch
+    Path(photos.paths[5]).write_bytes(b"")
+    recipe = RECIPE.replace(epochs=1, warm_up=0, image_size=16)
+    result = train(test=photos, backbone="small", recipe=recipe)  # convolutions
+    assert 0 <= result.metrics["recall@1"] <= 1
 
 
 def test_other_versions_of_the_folder_are_refused(tmp_path):

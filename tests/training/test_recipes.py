@@ -34,6 +34,7 @@ def test_a_recipe_by_its_name_and_with_other_numbers():
     ("numbers", "message"),
     [
         ({"ratio": 0}, r"`ratio` must be in \(0, 1\]. Received: ratio=0"),
+        ({"crop_area": 2}, r"`crop_area` must be in \(0, 1\]. Received: crop_area=2"),
         ({"epochs": 0}, "`epochs` must be an integer of 1 or more. Received: epochs=0"),
         ({"warm_up": -1}, "`warm_up` must be an integer of 0 or more"),
         ({"image_size": 0}, "`image_size` must be an integer of 1 or more"),
@@ -78,6 +79,25 @@ def test_the_papers_rate_falls_to_a_tenth_from_epochs_20_and_40_on(warm_up):
     expected = {19: 1e-4, 20: 1e-5, 39: 1e-5, 40: 1e-6, 50: 1e-6}
     assert rates == pytest.approx(expected, rel=1e-6)
     assert float(rate(first_steps[20] - 1)) == pytest.approx(1e-4)  # the last step of epoch 19
+
+
+@pytest.mark.parametrize(
+    ("warm_up", "decay_epochs", "expected"),
+    [
+        (0, (1, 3), [0.1, 0.1, 0.01, 0.01]),
+        (1, (2, 4), [0.1, 0.1, 0.01]),
+        (2, (2, 4), [0.1, 0.01]),
+        (0, (4, 2), [1, 0.1, 0.1, 0.01]),
+        (2, (1, 2), [0.01, 0.01]),
+        (0, (), [1, 1, 1, 1]),
+    ],
+)
+def test_decays_may_be_of_the_first_epochs_and_in_any_order(warm_up, decay_epochs, expected):
+    numbers = {"learning_rate": 1.0, "warm_up": warm_up, "decay_epochs": decay_epochs}
+    rate = learning_rate(RECIPES["paper"].replace(**numbers), steps=5)
+    epochs = range(4 - warm_up)
+    rates = [float(rate(5 * epoch) if callable(rate) else rate) for epoch in epochs]
+    assert rates == pytest.approx(expected)
 
 
 def test_other_schedules():
