@@ -25,6 +25,7 @@ def test_losses_are_within_two_percent_of_float32(policy, jit_compile):
     assert losses[policy][-1] < 0.9 * losses[policy][0]
 
 
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="JAX makes float32 of float64")
 def test_layers_of_double_precision_train():
     keras.config.set_dtype_policy("float64")
     model = small.model(ProxyAdam(0.003))
