@@ -207,6 +207,8 @@ def main():
         parser.error("--index and --coordinator belong together: give both, or none to start here")
     if args.workers < 1 or GLOBAL_BATCH % args.workers:
         parser.error(f"--workers must be a divisor of {GLOBAL_BATCH}. Received: {args.workers}")
+    if args.index is not None and not 0 <= args.index < args.workers:
+        parser.error(f"--index must be 0 to {args.workers - 1}. Received: {args.index}")
     args.output.mkdir(parents=True, exist_ok=True)
     halves = [first_classes(half, args.classes) for half in glyphs()]
     with in_one_line():

@@ -7,10 +7,11 @@ import signal
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from PIL import Image
+
+from keras_proxygml.training import fitting
 
 pytestmark = pytest.mark.tensorflow
 ROOT = Path(__file__).parent.parent
@@ -117,13 +118,12 @@ def ctrl_c():
 @pytest.mark.slow
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(cars, photos, tmp_path, monkeypatch):
-    class Interrupted(keras.callbacks.CSVLogger):
+    class Interrupted(fitting.Log):
         def on_epoch_begin(self, epoch, logs=None):
             if epoch == stop_in:
-                self.csv_file.close()  # Keras leaves it open
                 os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(keras.callbacks, "CSVLogger", Interrupted)
+    monkeypatch.setattr(fitting, "Log", Interrupted)
     command = [*OPTIONS, "--data-dir", photos, "--output", tmp_path / "run", "--epochs", 3]
     stop_in = 0
     code, _, errors = cars(*command)

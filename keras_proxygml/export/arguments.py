@@ -134,18 +134,26 @@ def check_pairs(check, labels):
         labels: What was given, or None.
 
     Returns:
-        Labels `[N]`, or None. `ImageFiles` have labels of their own.
+        Labels `[N]`, or None. `ImageFiles` have labels of their own, which are left out if no class
+        has two images.
 
     Raises:
         ValueError: If there are labels without images, or of another length.
     """
     if labels is None:
-        return check.labels if isinstance(check, ImageFiles) else None
+        has_pairs = isinstance(check, ImageFiles) and _has_pairs(check.labels)
+        return check.labels if has_pairs else None
     if check is None:
         refuse("labels", "be None without `check`", "labels", "Give the images as check=images.")
     labels = check_labels("labels", labels)
     check_same_length("labels", labels, "check", check)
+    if not _has_pairs(labels):
+        refuse("labels", "have a class of at least two images", f"{len(labels)} classes of one")
     return labels
+
+
+def _has_pairs(labels):
+    return len(np.unique(labels)) < len(labels)
 
 
 def is_square_rgb(shape):

@@ -14,8 +14,10 @@ class Table:
         return len(next(iter(vars(self).values())))
 
     def __getitem__(self, rows):
-        """The table of some rows: a slice, or an array of places or bools."""
+        """The table of some rows: a number, a slice, or an array of places or bools."""
         if isinstance(rows, (int, np.integer)):
+            if not -len(self) <= rows < len(self):
+                raise IndexError(f"Row {rows} of a table of {len(self)}.")  # which ends a loop
             rows = slice(rows, rows + 1 or None)
         return type(self)(**{name: column[rows] for name, column in vars(self).items()})
 

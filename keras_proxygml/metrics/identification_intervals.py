@@ -54,6 +54,8 @@ def identification_intervals(
     for _ in range(resamples):
         drawn = [rows[i] for rows in strata for i in rng.integers(len(rows), size=len(rows))]
         draw = _rows(results, np.concatenate(drawn))
+        # A class that is drawn twice counts as two classes.
+        draw = dataclasses.replace(draw, labels=np.repeat(range(len(drawn)), [*map(len, drawn)]))
         draws.append(list(draw.metrics(false_positive_rates).values()))
     tail = 50 * (1 - confidence)
     table = np.array(draws)

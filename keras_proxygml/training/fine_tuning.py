@@ -110,6 +110,8 @@ def fine_tune(
     >>> result.metrics["recall@1"], result.embedder.save("embedder.keras")  # doctest: +SKIP
     """
     recipe = as_recipe(recipe)
+    if starts_at_random(backbone, weights):
+        recipe = recipe.replace(freeze_batch_norm=False)  # its statistics are not trained yet
     check_integer("seed", seed, 0, 2**32 - 1)
     seed = int(seed)  # JSON has no NumPy numbers
     if shorter_side is not None:
@@ -136,10 +138,8 @@ def fine_tune(
         preprocess=preprocess,
         any_size=natural_size(images, ANY_SIZE),
     )
-    if starts_at_random(backbone, weights):
-        recipe = recipe.replace(freeze_batch_norm=False)  # its statistics are not trained yet
-        if verbose and backbone != "small":
-            print("The backbone starts at random. Pretrained weights are a better start.")
+    if verbose and backbone != "small" and starts_at_random(backbone, weights):
+        print("The backbone starts at random. Pretrained weights are a better start.")
     options = {name: arguments[name] for name in ("frozen_until", "shorter_side", "seed")}
     training = Training.prepare(recipe, images, others, ready, **options)
     return _run(training, store, callbacks, verbose)

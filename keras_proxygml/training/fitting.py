@@ -1,6 +1,5 @@
 """Training in one phase or two, each of which continues where it was interrupted."""
 
-import contextlib
 import dataclasses
 import sys
 
@@ -10,7 +9,7 @@ from keras_proxygml.callbacks import RetrievalEvaluation
 from keras_proxygml.models import embedder_of
 from keras_proxygml.training.backbones import Backbone
 from keras_proxygml.training.backup import Backup, epochs_done
-from keras_proxygml.training.folder import LOG, epochs_kept, read_log, trim_log
+from keras_proxygml.training.folder import BACKUP, LOG, Log, epochs_kept, read_log, trim_log
 from keras_proxygml.training.images import (
     Images,
     batches_to_test,
@@ -103,7 +102,7 @@ class Training:
         history: dict[str, list[float]] = {}
 
         def done(phase):
-            return epochs_done(output / "backup" / phase) if output else 0
+            return epochs_done(output / BACKUP / phase) if output else 0
 
         if output:
             trim_log(output / LOG, epochs_kept(output))
@@ -112,32 +111,24 @@ class Training:
                 continue  # a callback may have ended the warm-up before its last epoch
             self.compile(phase)
             first = end if is_finished else max(begin, done(phase))
-            with _writers(output, phase) as writers:
-                evaluation = [self.evaluation] if self.evaluation else []
-                fitted = self.model.fit(
-                    self.batches(first),
-                    epochs=end,
-                    initial_epoch=first,
-                    callbacks=[*evaluation, *callbacks, *writers],
-                    shuffle=False,
-                    # A bar, or a line for each epoch.
-                    verbose=verbose if verbose != "auto" else 1 if sys.stdout.isatty() else 2,
-                )
+            evaluation = [self.evaluation] if self.evaluation else []
+            fitted = self.model.fit(
+                self.batches(first),
+                epochs=end,
+                initial_epoch=first,
+                callbacks=[*evaluation, *callbacks, *_writers(output, phase)],
+                shuffle=False,
+                # A bar, or a line for each epoch.
+                verbose=verbose if verbose != "auto" else 1 if sys.stdout.isatty() else 2,
+            )
             for name, values in fitted.history.items():
                 history.setdefault(name, []).extend(map(float, values))
         return read_log(output / LOG) if output else history
 
 
-@contextlib.contextmanager
 def _writers(output, phase):
-    """The callbacks that write to the run folder. Their files are closed after Ctrl-C too."""
-    writers = []
-    if output is not None:
-        log = keras.callbacks.CSVLogger(output / LOG, append=True)
-        board = keras.callbacks.TensorBoard(output / "tensorboard")
-        writers = [log, board, Backup(output / "backup" / phase)]
-    try:
-        yield writers
-    finally:
-        if writers:
-            log.on_train_end()
+    """The callbacks that write to the run folder."""
+    if output is None:
+        return []
+    board = keras.callbacks.TensorBoard(output / "tensorboard")
+    return [Log(output / LOG), board, Backup(output / BACKUP / phase)]

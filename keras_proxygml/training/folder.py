@@ -1,6 +1,7 @@
 """What a run folder holds, and how it is written: a kill leaves the state before or after."""
 
 import csv
+import io
 import json
 import math
 import os
@@ -18,6 +19,8 @@ from keras_proxygml.training.models import PHASES
 FORMAT = 1
 DESCRIPTION, RESULTS, EMBEDDER = "run.json", "results.json", "embedder.keras"
 IMAGES, LOG, GALLERY = "images.csv", "log.csv", "gallery"
+BACKUP, SAVED_MODEL = "backup", "saved_model"
+WRITTEN = (IMAGES, LOG, RESULTS, EMBEDDER, BACKUP, SAVED_MODEL)
 MAY_CHANGE = ("epochs", "name")  # of a recipe
 MISSING = {"masked": True}  # what the recipes of older versions did not name
 
@@ -69,6 +72,8 @@ def check_run(output, description):
     if output.exists() and not output.is_dir():
         refuse("output", "be a folder, or a new path", f"{output}, which is a file")
     before, kept = read_description(output), epochs_kept(output)
+    if before is None:
+        _check_free(output)
     if before is None or not kept:
         return None
     _check_arguments(output, before, description)
@@ -85,13 +90,28 @@ def check_run(output, description):
     return before
 
 
+def _check_free(output):
+    """Refuses to write over files of a folder that is no run."""
+    others = [name for name in WRITTEN if (output / name).exists()]
+    if others:
+        refuse(
+            "output",
+            "be a new folder, or hold a run",
+            f"{output}, which holds {others[0]} and no {DESCRIPTION}",
+            "Give another folder, so that the training writes over nothing.",
+        )
+
+
 def _check_arguments(output, before, description):
+    file = description["files"].get("backbone")
+    is_same = file is not None and file == before["files"].get("backbone")
+    may_change = (*MAY_CHANGE, "backbone") if is_same else MAY_CHANGE  # by another name
     old, new = ({**MISSING, **d["recipe"], **d["arguments"]} for d in (before, description))
     new = json.loads(json.dumps(new))  # tuples are lists in a file
     changed = [
         f"`{name}` {old[name]}, not {value}"
         for name, value in new.items()
-        if old.get(name, value) != value and name not in MAY_CHANGE
+        if old.get(name, value) != value and name not in may_change
     ]
     if changed:
         refuse(
@@ -105,8 +125,8 @@ def _check_arguments(output, before, description):
 def begin(output, description, train, test):
     """Writes what a later start is compared with."""
     output.mkdir(parents=True, exist_ok=True)
+    write_json(output / DESCRIPTION, description)  # first, so that the folder is known as a run
     replace_file(output / IMAGES, paths_as_csv(train, test).encode())
-    write_json(output / DESCRIPTION, description)
 
 
 def finish(output, embedder, results, shorter_side):
@@ -116,7 +136,7 @@ def finish(output, embedder, results, shorter_side):
     os.replace(new, output / EMBEDDER)
     if keras.backend.backend() == "tensorflow":
         # It reads image files too, and Keras's own export would leave random augmentation on.
-        export(embedder, output / "saved_model", shorter_side=shorter_side, overwrite=True)
+        export(embedder, output / SAVED_MODEL, shorter_side=shorter_side, overwrite=True)
     write_json(output / RESULTS, results)
 
 
@@ -129,7 +149,7 @@ def epochs_kept(output: str | os.PathLike[str]) -> int:
     Returns:
         A number, 0 if there is no run.
     """
-    return max(epochs_done(Path(output) / "backup" / phase) for phase in PHASES)
+    return max(epochs_done(Path(output) / BACKUP / phase) for phase in PHASES)
 
 
 def results_of_finished(output: str | os.PathLike[str], epochs: int) -> dict | None:
@@ -188,15 +208,40 @@ def trim_log(path, epochs):
         replace_file(path, "\n".join([header, *kept, ""]).encode())
 
 
+class Log(keras.callbacks.Callback):
+    """Writes the metrics of each epoch to log.csv, as `CSVLogger` does.
+
+    If a later epoch has other metrics than the first one, the file gets more columns. `CSVLogger`
+    would write their numbers into the old ones.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def on_epoch_end(self, epoch, logs=None):
+        rows = [*_rows(self._path), {"epoch": epoch, **dict(sorted((logs or {}).items()))}]
+        names = dict.fromkeys(name for row in rows for name in row)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, restval="NA", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        replace_file(self._path, text.getvalue().encode())
+
+
+def _rows(path):
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def read_log(path):
     """Reads log.csv as a dict of a list for each metric, one number an epoch."""
-    if not path.is_file():
-        return {}
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = _rows(path)
     names = [name for name in (rows[0] if rows else ()) if name != "epoch"]
     history = {name: [_number(row[name]) for row in rows] for name in names}
-    # Without a test half, CSVLogger adds a column of "NA" for each.
+    # Without a test half, CSVLogger, which wrote older files, added a column of "NA" for each.
     return {name: x for name, x in history.items() if not all(map(math.isnan, x))}
 
 

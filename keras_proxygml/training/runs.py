@@ -39,9 +39,11 @@ def open_run(path: str | os.PathLike[str]) -> "Run":
             "Give the output folder of a training.",
             error=FileNotFoundError,
         )
-    results = folder.read_json(path / folder.RESULTS)
-    if results is None or not (path / folder.EMBEDDER).is_file():
-        kept, epochs = folder.epochs_kept(path), description["recipe"]["epochs"]
+    results, epochs = folder.read_json(path / folder.RESULTS), description["recipe"]["epochs"]
+    # With other epochs, the results are of before a training that goes on.
+    is_finished = results is not None and results["epochs"] == epochs
+    if not is_finished or not (path / folder.EMBEDDER).is_file():
+        kept = folder.epochs_kept(path)
         received = f"{path}, which has trained for {kept} of {epochs} epochs"
         hint = "Start the training again with the same arguments: it goes on where it stopped."
         refuse("path", "hold a finished run", received, hint)

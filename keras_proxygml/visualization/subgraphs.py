@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
+from keras_proxygml.checks import refuse
 from keras_proxygml.graph import knn_subgraph
 from keras_proxygml.types import Tensor
 from keras_proxygml.visualization.fonts import families_for
@@ -39,11 +40,15 @@ def plot_subgraph(
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: If k is out of range, or a label has no name.
+        ValueError: If k or a label is out of range, or a label has no name.
     """
     from matplotlib.figure import Figure
 
     labels = np.asarray(labels).reshape(-1)
+    num_classes = np.shape(similarities)[1]
+    if not ((labels >= 0) & (labels < num_classes)).all():
+        received = f"labels from {labels.min()} to {labels.max()}"
+        refuse("labels", f"be integers from 0 to {num_classes - 1}", received)
     names = names_of(labels, class_names) or [f"class {label}" for label in labels]
     kept = ops.convert_to_numpy(knn_subgraph(ops.convert_to_tensor(similarities), labels, k))
     similarities = ops.convert_to_numpy(similarities)

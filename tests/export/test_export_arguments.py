@@ -10,6 +10,7 @@ from conftest import make_embedder
 from keras_proxygml import ProxyGML, embedder_of
 from keras_proxygml.datasets import ImageFiles
 from keras_proxygml.export import export
+from keras_proxygml.export.arguments import check_pairs
 
 BACKEND = keras.backend.backend()
 IMAGES = np.zeros((4, 24, 24, 3), "float32")
@@ -179,6 +180,11 @@ def test_wrong_labels(embedder, tmp_path):
     options = {"format": ANY, "check": IMAGES}
     refused("`labels` must have 4 items, as `check` has", embedder, path, labels=[1], **options)
     refused("`labels` must be integers or str", embedder, path, labels=[0.5] * 4, **options)
+    refused(
+        "`labels` must have a class of at least two", embedder, path, labels=list("abcd"), **options
+    )
+    assert check_pairs(ImageFiles("abcd", range(4), "wxyz"), None) is None
+    assert check_pairs(ImageFiles("abc", [0, 1, 0], "xy"), None).tolist() == [0, 1, 0]
 
 
 def test_wrong_quantization(embedder, tmp_path):

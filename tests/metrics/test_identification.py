@@ -142,6 +142,18 @@ def test_intervals_hold_the_value_and_narrow_with_more_classes():
     assert widths[0] > 1.3 * widths[1] > 0
 
 
+def test_a_class_that_is_drawn_twice_counts_twice():
+    # Each class has one query, so the spread is that of the drawn queries' results.
+    labels, known = np.arange(12), np.arange(12) < 8
+    right, score = np.arange(12) < 4, np.where(known, 0.9, 0.1)
+    results = IdentificationResults(labels, known, right, score)
+    options = {"false_positive_rates": (0.5,), "resamples": 300}
+    found = identification_intervals(results, **options)["tpir_spread@fpir=0.5"]
+    shares = np.random.default_rng(1).binomial(8, 0.5, 4000) / 8
+    expected = np.percentile(np.sqrt(shares * (1 - shares)), [2.5, 97.5])
+    np.testing.assert_allclose([found.low, found.high], expected, atol=1e-9)
+
+
 def test_intervals_without_unknown_queries():
     queries, options = data(known=40)
     found = identification_intervals(identification_results(*queries, **options), resamples=20)

@@ -50,13 +50,14 @@ def batch_norms(result):
     return [x for x in network.layers if isinstance(x, keras.layers.BatchNormalization)]
 
 
-def test_batch_norm_is_frozen_unless_the_backbone_starts_at_random(finished):
+def test_batch_norm_is_frozen_unless_the_backbone_starts_at_random(finished, tmp_path):
     assert not any(layer.trainable for layer in batch_norms(finished[-1]))
     recipe = RECIPE.replace(epochs=1, warm_up=0, image_size=16)
     assert recipe.freeze_batch_norm
-    layers = batch_norms(train(backbone="small", recipe=recipe, test=None))
+    layers = batch_norms(train(backbone="small", recipe=recipe, test=None, output=tmp_path / "run"))
     assert layers
     assert all(layer.trainable for layer in layers)
+    assert not open_run(tmp_path / "run").recipe.freeze_batch_norm
 
 
 def test_a_warm_up_on_arrays_without_a_test_half(tmp_path):
@@ -188,6 +189,55 @@ def test_another_run_is_not_continued(finished, options, message):
     options = {"train": photos, "output": output, "shorter_side": 12} | options
     with pytest.raises(ValueError, match=message):
         train(**options)
+
+
+def test_a_model_by_another_name_continues_the_run(tmp_path):
+    options = {"output": tmp_path / "run", "recipe": RECIPE.replace(epochs=1, warm_up=0)}
+    train(**options)
+    network = backbone()
+    again = keras.Model(network.input, network.output, name="other")
+    options["recipe"] = RECIPE.replace(epochs=2, warm_up=0)
+    train(**options, backbone=again)
+    assert open_run(tmp_path / "run").results["epochs"] == 2
+    network.get_layer("features").kernel.assign(2 * network.get_layer("features").kernel)
+    with pytest.raises(ValueError, match="changes in the file of `backbone`"):
+        train(**options, backbone=again)
+
+
+def test_a_training_that_goes_on_is_not_finished(tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    options = {"output": tmp_path / "run"}
+    train(**options, recipe=RECIPE.replace(epochs=1, warm_up=0))
+    with pytest.raises(KeyboardInterrupt):
+        train(**options, recipe=RECIPE.replace(epochs=3, warm_up=0), callbacks=[Interrupt()])
+    with pytest.raises(ValueError, match="which has trained for 1 of 3 epochs"):
+        open_run(tmp_path / "run")
+
+
+def test_other_metrics_in_later_epochs_get_columns_of_their_own(tmp_path):
+    class More(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["aaa"] = 7.0
+
+    output = tmp_path / "run"
+    before = train(output=output, recipe=RECIPE.replace(epochs=1, warm_up=0)).history
+    recipe = RECIPE.replace(epochs=2, warm_up=0)
+    history = train(output=output, recipe=recipe, callbacks=[More()]).history
+    assert history["aaa"] == pytest.approx([np.nan, 7], nan_ok=True)
+    assert {name: values[:1] for name, values in history.items() if name != "aaa"} == before
+    assert train(output=output, recipe=recipe).history["loss"] == history["loss"]
+
+
+@pytest.mark.parametrize("name", ["log.csv", "embedder.keras", "saved_model"])
+def test_files_of_a_folder_that_is_no_run_stay(tmp_path, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(ValueError, match=f"be a new folder, or hold a run.*holds {name} and no"):
+        train(output=tmp_path)
+    assert (tmp_path / name).read_text() == "mine"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_a_run_from_before_the_mask_was_a_setting_had_it(finished, tmp_path):

@@ -58,7 +58,7 @@ def test_tables(tmp_path, embedder):
         "| recall@1 | 0.750 (0.500 to 1.000) | 0.250 |",
         "| nmi | 0.500 | – |",
     ]
-    assert "95% intervals" in card
+    assert "In brackets are intervals" in card
 
 
 def test_refuses_what_is_no_embedder(tmp_path):

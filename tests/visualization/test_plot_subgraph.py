@@ -17,6 +17,9 @@ def test_a_subgraph_shows_what_is_kept(tmp_path):
     figure.savefig(tmp_path / "subgraph.png")
     with pytest.raises(ValueError, match="k=2 of 6 proxies"):
         visualization.plot_subgraph(similarities, [0], k=2)
+    for label in (-1, 3):
+        with pytest.raises(ValueError, match=rf"`labels` must be integers from 0 to 2.*{label}"):
+            visualization.plot_subgraph(similarities, [label], k=4)
 
 
 def test_a_sample_is_called_by_its_class():
