@@ -123,12 +123,13 @@ def test_separation_round_trip_and_its_weight_is_fixed():
         separation.weight = 1.0
 
 
-def test_float64():
+@pytest.mark.parametrize("weight", [0, 0.3])
+def test_penalties_have_the_dtype_of_keras_losses(weight):
     if keras.backend.backend() == "jax":
         pytest.skip("JAX has no float64 unless asked for")
-    layer = ProxyGML(3, proxies_regularizer=ProxySeparation(0), dtype="float64")
+    layer = ProxyGML(3, proxies_regularizer=ProxySeparation(weight), dtype="float64")
     layer(np.ones((2, 4)))
-    assert keras.backend.standardize_dtype(layer.losses[0].dtype) == "float64"
+    assert keras.backend.standardize_dtype(layer.losses[0].dtype) == keras.config.floatx()
 
 
 def test_separation_checks_its_input():
