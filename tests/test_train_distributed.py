@@ -33,7 +33,10 @@ def start(tmp_path):
         command = [sys.executable, SCRIPT, "--classes", 32, "--epochs", EPOCHS, "--output", output]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         command = [*map(str, command), *options]
+        # A shell lets what it starts in the background ignore Ctrl-C, these tests too.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         started.append(subprocess.Popen(command, env=os.environ | cache, **pipes))
+        signal.signal(signal.SIGINT, before)
         return started[-1]
 
     yield start_one
