@@ -4,6 +4,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_proxygml.checks import refuse
+
 SHOWN = 10  # rows that are printed
 
 
@@ -17,7 +19,8 @@ class Table:
         """The table of some rows: a number, a slice, or an array of places or bools."""
         if isinstance(rows, (int, np.integer)):
             if not -len(self) <= rows < len(self):
-                raise IndexError(f"Row {rows} of a table of {len(self)}.")  # which ends a loop
+                last = len(self) - 1  # an IndexError ends a loop
+                refuse("rows", f"be {last} or less", f"rows={rows}", error=IndexError)
             rows = slice(rows, rows + 1 or None)
         return type(self)(**{name: column[rows] for name, column in vars(self).items()})
 

@@ -61,7 +61,7 @@ def make_backbone(
             `None` if it takes these. `"auto"` is the function that belongs to a name, the
             `ImageConverter` of a preset, and `None` for other models. A `keras_hub.models.Backbone`
             needs one, such as `keras_hub.layers.ImageConverter.from_preset(preset)`. It becomes a
-            part of the embedder, so a function must do with `keras.ops`.
+            part of the embedder, so a function must use `keras.ops`.
         any_size: The size if neither `image_size` nor the network says it.
 
     Returns:

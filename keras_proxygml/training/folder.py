@@ -105,7 +105,8 @@ def _check_free(output):
 def _check_arguments(output, before, description):
     file = description["files"].get("backbone")
     is_same = file is not None and file == before["files"].get("backbone")
-    may_change = (*MAY_CHANGE, "backbone") if is_same else MAY_CHANGE  # by another name
+    # The same file or model may have another name.
+    may_change = (*MAY_CHANGE, "backbone") if is_same else MAY_CHANGE
     old, new = ({**MISSING, **d["recipe"], **d["arguments"]} for d in (before, description))
     new = json.loads(json.dumps(new))  # tuples are lists in a file
     changed = [
