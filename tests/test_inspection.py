@@ -239,7 +239,7 @@ def test_tables_print_slice_and_become_data_frames():
     assert len(suspects[-1]) == 1
     assert suspects[-1].rows[0] == suspects.rows[-1]
     assert [row.rows[0] for row in suspects] == suspects.rows.tolist()
-    with pytest.raises(IndexError, match="`rows` must be 95 or less. Received: rows=96"):
+    with pytest.raises(IndexError, match=r"`rows` must be from -96 to 95\. Received: rows=96"):
         suspects[96]
     assert {len(column) for column in vars(suspects).values()} == {96}
 

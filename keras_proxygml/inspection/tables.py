@@ -19,8 +19,8 @@ class Table:
         """The table of some rows: a number, a slice, or an array of places or bools."""
         if isinstance(rows, (int, np.integer)):
             if not -len(self) <= rows < len(self):
-                last = len(self) - 1  # an IndexError ends a loop
-                refuse("rows", f"be {last} or less", f"rows={rows}", error=IndexError)
+                allowed = f"be from {-len(self)} to {len(self) - 1}"
+                refuse("rows", allowed, f"rows={rows}", error=IndexError)  # which ends a loop
             rows = slice(rows, rows + 1 or None)
         return type(self)(**{name: column[rows] for name, column in vars(self).items()})
 
